@@ -1,0 +1,1 @@
+//! The thing: an allocated buffer, its planes, its CPU mapping.

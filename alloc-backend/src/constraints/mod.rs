@@ -1,0 +1,1 @@
+//! What is wanted: the vocabulary of the constraint solver. Pure: no I/O.

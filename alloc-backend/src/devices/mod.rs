@@ -1,0 +1,1 @@
+//! Who wants it: devices and what their planes accept.

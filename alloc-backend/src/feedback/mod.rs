@@ -1,0 +1,1 @@
+//! Telling others: tranches of linux-dmabuf feedback made from solver answers.

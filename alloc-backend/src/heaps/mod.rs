@@ -1,0 +1,1 @@
+//! Where memory is: every source of shareable memory, behind one trait.

@@ -1,0 +1,1 @@
+//! Which device can use which heap, and the evidence for it.

@@ -1,0 +1,1 @@
+//! The decision. Pure: the same problem always gives the same answer.

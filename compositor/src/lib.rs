@@ -1,0 +1,1 @@
+//! The reference compositor: how heapwright-alloc is meant to be used.

@@ -1,0 +1,1 @@
+//! The Wayland protocol extension of Heapwright and its generated code.

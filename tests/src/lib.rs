@@ -1,0 +1,1 @@
+//! The lab, conformance and hostile-client tests of Heapwright.
