@@ -1,1 +1,35 @@
-//! The reference compositor: how heapwright-alloc is meant to be used.
+//! The reference compositor: how heapwright-alloc is meant to be used, and good enough to live in.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`state`] | the one state that every Wayland request and device event works on |
+//! | [`backend`] | where frames go: a KMS device, or memory alone |
+//! | [`handlers`] | what the protocols call back |
+//! | [`guard`] | requests that would take the server down, answered before Smithay sees them |
+//! | [`dmabuf`] | linux-dmabuf, fed by solver answers |
+//! | [`shell`] | windows: placement, focus, move, resize, maximise, fullscreen |
+//! | [`input`] | keyboard and pointer events on their way to clients |
+//! | [`render`] | from windows to elements, and the news of it back to clients |
+//! | [`memory`] | every buffer of our own and of clients: where it lies and why |
+//!
+//! Invariants:
+//! 1. A client can end only itself: nothing a client sends reaches a panic.
+//! 2. A frame is drawn only when something changed; an idle screen costs nothing.
+//! 3. `zero_copy` is said of a frame only when the display read the client's own buffer.
+
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod client;
+pub mod cursor;
+//pub mod guard;
+pub mod handlers;
+pub mod input;
+pub mod logging;
+pub mod memory;
+pub mod render;
+pub mod run;
+pub mod runtime_dir;
+pub mod screenshot;
+pub mod shell;
+pub mod state;

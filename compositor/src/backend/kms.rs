@@ -1,0 +1,562 @@
+//! The displays of one KMS device, opened through the seat.
+//!
+//! Every frame goes to Smithay's `DrmCompositor`, with our own memory for what is composed and our own framebuffers
+//! for what clients drew: a client's buffer that covers the screen is scanned out as it is.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use smithay::{
+    backend::{
+        allocator::{Fourcc, gbm::GbmDevice},
+        drm::{
+            DrmDevice, DrmDeviceFd, DrmError, DrmEvent, DrmEventMetadata, DrmEventTime,
+            compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
+        },
+        libinput::{LibinputInputBackend, LibinputSessionInterface},
+        renderer::{Bind, pixman::PixmanRenderer},
+        session::{Event as SessionEvent, Session as _, libseat::LibSeatSession},
+    },
+    desktop::utils::OutputPresentationFeedback,
+    output::{Mode as OutputMode, Output, PhysicalProperties, Subpixel},
+    reexports::{
+        calloop::{
+            EventLoop, LoopHandle,
+            timer::{TimeoutAction, Timer},
+        },
+        drm::control::{Device as _, Mode, ModeTypeFlags, connector, crtc},
+        input::{DeviceCapability, Libinput},
+        rustix::fs::OFlags,
+        wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+    },
+    utils::{DeviceFd, Monotonic, Time, Transform},
+    wayland::presentation::Refresh,
+};
+use tracing::{debug, error, info, warn};
+
+use super::{Backend, framebuffer::PrimeExporter, pace::Pace};
+use crate::{
+    memory::ScreenAllocator,
+    render::{self, BACKGROUND},
+    state::Heapwright,
+};
+
+/// Formats tried for composed frames, best first.
+const FORMATS: [Fourcc; 3] = [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Rgb565];
+
+/// How long to wait before drawing again after the kernel refused a frame.
+const RETRY: Duration = Duration::from_millis(50);
+
+type Feedback = Option<OutputPresentationFeedback>;
+type Compositor = DrmCompositor<ScreenAllocator, PrimeExporter, Feedback, DrmDeviceFd>;
+
+/// One KMS device and its outputs.
+#[derive(Debug)]
+pub struct Kms {
+    session: LibSeatSession,
+    device: DrmDevice,
+    path: PathBuf,
+    renderer: PixmanRenderer,
+    heads: HashMap<crtc::Handle, Head>,
+}
+
+/// One CRTC with its connector.
+#[derive(Debug)]
+struct Head {
+    output: Output,
+    connector: connector::Handle,
+    compositor: Compositor,
+    pace: Pace,
+    /// Whether the last frame was told as scanned out directly, so that only changes are logged.
+    direct: Option<bool>,
+}
+
+/// Why there is no session on a KMS device.
+#[derive(Debug, thiserror::Error)]
+pub enum KmsError {
+    /// No seat.
+    #[error(
+        "no seat: {0}; run inside a login session, start seatd, or set LIBSEAT_BACKEND=noop where you may open the \
+         device yourself"
+    )]
+    Seat(#[source] smithay::backend::session::libseat::Error),
+    /// The device node can't be opened.
+    #[error("cannot open {path}: {source}; check that it exists and that the seat's user may open it")]
+    Open {
+        /// The node.
+        path: PathBuf,
+        /// What libseat said.
+        source: smithay::backend::session::libseat::Error,
+    },
+    /// The node is no display.
+    #[error(
+        "{path} is no usable KMS device: {source}; `--device` takes a node under /dev/dri that drives a display"
+    )]
+    NotKms {
+        /// The node.
+        path: PathBuf,
+        /// What the kernel said.
+        source: DrmError,
+    },
+    /// No device has a display.
+    #[error("no display found: {tried}; connect one, or name its device with --device")]
+    NoDisplay {
+        /// Every node tried and why it was passed over.
+        tried: String,
+    },
+    /// No CRTC, or no memory that the display takes.
+    #[error("{connector} on {path} cannot be lit: {why}")]
+    Output {
+        /// The node.
+        path: PathBuf,
+        /// Connector name.
+        connector: String,
+        /// Reason.
+        why: String,
+    },
+    /// The renderer did not start.
+    #[error("software renderer: {0}")]
+    Renderer(#[from] smithay::backend::renderer::pixman::PixmanError),
+    /// The event loop refused a source.
+    #[error("event loop: {0}")]
+    Loop(String),
+}
+
+fn loop_error(error: impl std::fmt::Display) -> KmsError {
+    KmsError::Loop(error.to_string())
+}
+
+impl Kms {
+    /// Opens a seat and a device, lights every connected connector and attaches them to `state`.
+    ///
+    /// `wanted` names the device; without it, the first with a connected display is taken.
+    ///
+    /// # Errors
+    /// [`KmsError`] says which step failed and what to do.
+    pub fn attach(
+        state: &mut Heapwright,
+        events: &EventLoop<'static, Heapwright>,
+        wanted: Option<&Path>,
+    ) -> Result<(), KmsError> {
+        let (mut session, seat_events) = LibSeatSession::new().map_err(KmsError::Seat)?;
+        let (path, fd) = match wanted {
+            Some(path) => (path.to_owned(), open(&mut session, path)?),
+            None => find(&mut session)?,
+        };
+        let not_kms = |source| KmsError::NotKms { path: path.clone(), source };
+        let (device, vblanks) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
+        info!(device = %path.display(), atomic = device.is_atomic(), "display device");
+        state.memory.use_display(&fd, &path);
+
+        let kms = Kms {
+            session: session.clone(),
+            device,
+            path: path.clone(),
+            renderer: PixmanRenderer::new()?,
+            heads: HashMap::new(),
+        };
+        state.backend = Backend::Kms(Box::new(kms));
+        events
+            .handle()
+            .insert_source(vblanks, |event, metadata, state: &mut Heapwright| match event {
+                DrmEvent::VBlank(crtc) => shown(state, crtc, metadata.take()),
+                DrmEvent::Error(error) => error!(%error, "display device"),
+            })
+            .map_err(loop_error)?;
+
+        let mut input =
+            Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.clone().into());
+        if input.udev_assign_seat(&session.seat()).is_err() {
+            warn!(seat = session.seat(), "libinput has no seat: no input devices");
+        }
+        events
+            .handle()
+            .insert_source(LibinputInputBackend::new(input.clone()), |event, (), state: &mut Heapwright| {
+                if let smithay::backend::input::InputEvent::DeviceAdded { device } = &event {
+                    info!(name = device.name(), "input device");
+                    if device.has_capability(DeviceCapability::Keyboard) {
+                        state.add_keyboard();
+                    }
+                    if device.has_capability(DeviceCapability::Pointer) {
+                        state.add_pointer();
+                    }
+                }
+                state.input(event);
+            })
+            .map_err(loop_error)?;
+        events
+            .handle()
+            .insert_source(seat_events, move |event, (), state: &mut Heapwright| match event {
+                SessionEvent::PauseSession => {
+                    info!("seat paused");
+                    input.suspend();
+                    if let Backend::Kms(kms) = &mut state.backend {
+                        kms.device.pause();
+                    }
+                }
+                SessionEvent::ActivateSession => {
+                    info!("seat active");
+                    if input.resume().is_err() {
+                        warn!("input devices did not come back");
+                    }
+                    if let Backend::Kms(kms) = &mut state.backend {
+                        kms.resume(&state.events);
+                    }
+                }
+            })
+            .map_err(loop_error)?;
+
+        light_all(state, &path)
+    }
+
+    /// Queues a draw of every output that has none on its way.
+    pub fn schedule_all(&mut self, events: &LoopHandle<'static, Heapwright>) {
+        for (crtc, head) in &mut self.heads {
+            if head.pace.changed() {
+                let crtc = *crtc;
+                events.insert_idle(move |state| draw(state, crtc));
+            }
+        }
+    }
+
+    /// Goes to another virtual terminal.
+    pub fn change_terminal(&mut self, number: i32) {
+        if let Err(error) = self.session.change_vt(number) {
+            warn!(%error, number, "cannot change the virtual terminal");
+        }
+    }
+
+    fn resume(&mut self, events: &LoopHandle<'static, Heapwright>) {
+        if let Err(error) = self.device.activate(false) {
+            error!(%error, "the display device did not come back");
+            return;
+        }
+        for head in self.heads.values_mut() {
+            // Another session has set its own state meanwhile.
+            if let Err(error) = head.compositor.reset_state() {
+                warn!(%error, "display state unknown");
+            }
+            head.pace.nothing();
+        }
+        self.schedule_all(events);
+    }
+}
+
+impl Drop for Kms {
+    fn drop(&mut self) {
+        // Leave a dark screen rather than the last client's picture.
+        for head in self.heads.values_mut() {
+            if let Err(error) = head.compositor.clear() {
+                debug!(%error, "screen was not cleared");
+            }
+        }
+    }
+}
+
+fn open(session: &mut LibSeatSession, path: &Path) -> Result<DrmDeviceFd, KmsError> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    session
+        .open(path, flags)
+        .map(|fd| DrmDeviceFd::new(DeviceFd::from(fd)))
+        .map_err(|source| KmsError::Open { path: path.to_owned(), source })
+}
+
+/// The first device with a connected display.
+fn find(session: &mut LibSeatSession) -> Result<(PathBuf, DrmDeviceFd), KmsError> {
+    let mut tried = Vec::new();
+    let nodes = card_nodes().unwrap_or_else(|error| {
+        tried.push(error.to_string());
+        Vec::new()
+    });
+    for path in nodes {
+        let fd = match open(session, &path) {
+            Ok(fd) => fd,
+            Err(error) => {
+                tried.push(error.to_string());
+                continue;
+            }
+        };
+        match connected(&fd) {
+            Ok(connectors) if !connectors.is_empty() => return Ok((path, fd)),
+            Ok(_) => tried.push(format!("{}: nothing connected", path.display())),
+            Err(error) => tried.push(format!("{}: no display device ({error})", path.display())),
+        }
+    }
+    if tried.is_empty() {
+        tried.push("there is no node under /dev/dri".to_owned());
+    }
+    Err(KmsError::NoDisplay { tried: tried.join("; ") })
+}
+
+fn connected(fd: &DrmDeviceFd) -> io::Result<Vec<connector::Info>> {
+    let resources = fd.resource_handles()?;
+    let mut connected = Vec::new();
+    for handle in resources.connectors() {
+        let info = fd.get_connector(*handle, true)?;
+        if info.state() == connector::State::Connected && !info.modes().is_empty() {
+            connected.push(info);
+        }
+    }
+    Ok(connected)
+}
+
+/// The mode the display prefers, or its largest.
+fn preferred(modes: &[Mode]) -> Option<Mode> {
+    modes
+        .iter()
+        .find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED))
+        .or_else(|| modes.iter().max_by_key(|mode| u32::from(mode.size().0) * u32::from(mode.size().1)))
+        .copied()
+}
+
+fn light_all(state: &mut Heapwright, path: &Path) -> Result<(), KmsError> {
+    let Backend::Kms(kms) = &state.backend else { return Ok(()) };
+    let fd = kms.device.device_fd().clone();
+    let no_resources = |source: io::Error| KmsError::Output {
+        path: path.to_owned(),
+        connector: "every connector".to_owned(),
+        why: source.to_string(),
+    };
+    let mut failed = Vec::new();
+    for info in connected(&fd).map_err(no_resources)? {
+        if let Err(error) = light(state, &fd, path, &info) {
+            warn!(%error, "an output stays dark");
+            failed.push(error);
+        }
+    }
+    let Backend::Kms(kms) = &state.backend else { return Ok(()) };
+    match (kms.heads.is_empty(), failed.into_iter().next()) {
+        (false, _) => {
+            state.backend.schedule_all(&state.events);
+            Ok(())
+        }
+        (true, Some(error)) => Err(error),
+        (true, None) => Err(KmsError::NoDisplay { tried: format!("{}: nothing connected", path.display()) }),
+    }
+}
+
+fn light(
+    state: &mut Heapwright,
+    fd: &DrmDeviceFd,
+    path: &Path,
+    info: &connector::Info,
+) -> Result<(), KmsError> {
+    let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
+    let dark = |why: String| KmsError::Output { path: path.to_owned(), connector: name.clone(), why };
+    let mode = preferred(info.modes()).ok_or_else(|| dark("it offers no mode".to_owned()))?;
+    let Backend::Kms(kms) = &mut state.backend else { return Ok(()) };
+    let resources = fd.resource_handles().map_err(|error| dark(error.to_string()))?;
+    let crtc = info
+        .encoders()
+        .iter()
+        .filter_map(|encoder| fd.get_encoder(*encoder).ok())
+        .flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs()))
+        .find(|crtc| !kms.heads.contains_key(crtc))
+        .ok_or_else(|| dark("no CRTC is free for it".to_owned()))?;
+
+    let (width, height) = mode.size();
+    let surface =
+        kms.device.create_surface(crtc, mode, &[info.handle()]).map_err(|error| dark(error.to_string()))?;
+    let (mm_width, mm_height) = info.size().unwrap_or((0, 0));
+    let output = Output::new(
+        name.clone(),
+        PhysicalProperties {
+            size: (mm_width as i32, mm_height as i32).into(),
+            subpixel: Subpixel::Unknown,
+            make: "Unknown".to_owned(),
+            model: name.clone(),
+        },
+    );
+    let output_mode = OutputMode::from(mode);
+    let x = state
+        .space
+        .outputs()
+        .filter_map(|other| state.space.output_geometry(other))
+        .map(|area| area.size.w)
+        .sum();
+    output.change_current_state(Some(output_mode), Some(Transform::Normal), None, Some((x, 0).into()));
+    output.set_preferred(output_mode);
+
+    let allocator = state.memory.screen_allocator(&name);
+    let renderer_formats =
+        Bind::<smithay::backend::allocator::dmabuf::Dmabuf>::supported_formats(&kms.renderer)
+            .unwrap_or_default();
+    let compositor = DrmCompositor::new(
+        &output,
+        surface,
+        None,
+        allocator,
+        PrimeExporter,
+        FORMATS,
+        renderer_formats,
+        kms.device.cursor_size(),
+        // No GBM device: nothing but the heaps is needed, and the pointer is composed.
+        None::<GbmDevice<DrmDeviceFd>>,
+    )
+    .map_err(|error| dark(error.to_string()))?;
+    info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
+
+    kms.heads.insert(
+        crtc,
+        Head {
+            output: output.clone(),
+            connector: info.handle(),
+            compositor,
+            pace: Pace::default(),
+            direct: None,
+        },
+    );
+    output.create_global::<Heapwright>(&state.display);
+    state.space.map_output(&output, (x, 0));
+    Ok(())
+}
+
+/// Draws what changed on one output and submits it.
+fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
+    let pointer = state.pointer_place();
+    let Heapwright { backend: Backend::Kms(kms), space, cursor, .. } = state else { return };
+    let kms = &mut **kms;
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    let output = head.output.clone();
+    let elements = render::elements(&mut kms.renderer, space, cursor, pointer, &output);
+    // Any format may go to the primary plane: TEST_ONLY decides, not a guess.
+    let flags = FrameFlags::DEFAULT | FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT_ANY;
+    let frame = match head.compositor.render_frame(&mut kms.renderer, &elements, BACKGROUND, flags) {
+        Ok(frame) => frame,
+        Err(error) => {
+            debug!(output = output.name(), %error, "no frame was drawn");
+            retry(state, crtc);
+            return;
+        }
+    };
+    if let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
+        && let Err(error) = element.sync.wait()
+    {
+        debug!(%error, "waiting for the renderer");
+    }
+    let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
+    let is_empty = frame.is_empty;
+    let states = frame.states.clone();
+    drop(frame);
+    if head.direct != Some(direct) && !is_empty {
+        head.direct = Some(direct);
+        info!(
+            output = output.name(),
+            direct, "frames of the primary plane: a client's own buffer, or composed"
+        );
+    }
+    state.remember_outputs(&output, &states);
+    if is_empty {
+        // Nothing to show, but clients that asked for a frame callback must hear of the next refresh.
+        at_next_refresh(state, crtc, &output);
+        return;
+    }
+    let feedback = state.take_feedback(&output, &states);
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    match head.compositor.queue_frame(Some(feedback)) {
+        Ok(()) => head.pace.submitted(),
+        Err(error) => {
+            debug!(output = output.name(), %error, "frame was not taken");
+            retry(state, crtc);
+        }
+    }
+}
+
+fn period(output: &Output) -> Duration {
+    let millihertz = output.current_mode().map_or(60_000, |mode| mode.refresh.max(1));
+    Duration::from_nanos(1_000_000_000_000 / millihertz as u64)
+}
+
+fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) {
+    wait_then(state, crtc, period(output), |state, crtc| {
+        let Backend::Kms(kms) = &state.backend else { return };
+        let Some(output) = kms.heads.get(&crtc).map(|head| head.output.clone()) else { return };
+        state.send_frames(&output);
+    });
+}
+
+/// The kernel refused a frame (another session holds the display, or memory is short): try again soon.
+fn retry(state: &mut Heapwright, crtc: crtc::Handle) {
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    if !kms.device.is_active() {
+        // The seat's next activation draws everything anew.
+        if let Some(head) = kms.heads.get_mut(&crtc) {
+            head.pace.nothing();
+        }
+        return;
+    }
+    wait_then(state, crtc, RETRY, |state, crtc| {
+        if let Backend::Kms(kms) = &mut state.backend
+            && let Some(head) = kms.heads.get_mut(&crtc)
+        {
+            // Draw again even if nothing else changes.
+            let _queued_later = head.pace.changed();
+        }
+    });
+}
+
+/// Holds the output back for `wait`, does `then`, and draws if something changed meanwhile.
+fn wait_then(
+    state: &mut Heapwright,
+    crtc: crtc::Handle,
+    wait: Duration,
+    then: fn(&mut Heapwright, crtc::Handle),
+) {
+    if let Backend::Kms(kms) = &mut state.backend
+        && let Some(head) = kms.heads.get_mut(&crtc)
+    {
+        head.pace.submitted();
+    }
+    let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+        then(state, crtc);
+        draw_if_dirty(state, crtc);
+        TimeoutAction::Drop
+    });
+    if let Err(error) = timer {
+        warn!(%error, "no timer for an output");
+    }
+}
+
+fn draw_if_dirty(state: &mut Heapwright, crtc: crtc::Handle) {
+    if let Backend::Kms(kms) = &mut state.backend
+        && let Some(head) = kms.heads.get_mut(&crtc)
+        && head.pace.shown()
+    {
+        state.events.insert_idle(move |state| draw(state, crtc));
+    }
+}
+
+/// A frame has reached the screen.
+fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option<DrmEventMetadata>) {
+    let now = state.clock.now();
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    let output = head.output.clone();
+    let hardware = metadata.as_ref().and_then(|metadata| match metadata.time {
+        DrmEventTime::Monotonic(time) if !time.is_zero() => Some(Time::<Monotonic>::from(time)),
+        _ => None,
+    });
+    let kind = match hardware {
+        Some(_) => Kind::Vsync | Kind::HwClock | Kind::HwCompletion,
+        None => Kind::Vsync,
+    };
+    let sequence = metadata.map_or(0, |metadata| u64::from(metadata.sequence));
+    match head.compositor.frame_submitted() {
+        Ok(feedback) => {
+            if let Some(mut feedback) = feedback.flatten() {
+                feedback.presented(hardware.unwrap_or(now), Refresh::fixed(period(&output)), sequence, kind);
+            }
+        }
+        Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
+    }
+    state.send_frames(&output);
+    draw_if_dirty(state, crtc);
+}
+fn card_nodes() -> Result<Vec<PathBuf>, io::Error> {
+    Ok(vec![])
+}

@@ -1,0 +1,47 @@
+//! Where frames go: a KMS device, or memory alone.
+
+pub mod framebuffer;
+pub mod headless;
+pub mod kms;
+pub mod pace;
+
+use smithay::reexports::{calloop::LoopHandle, wayland_server::protocol::wl_surface::WlSurface};
+
+use crate::state::Heapwright;
+
+/// Where frames go.
+#[derive(Debug, Default)]
+pub enum Backend {
+    /// Nowhere yet: outputs are attached after the globals exist.
+    #[default]
+    Detached,
+    /// To memory; a timer stands for the display's clock.
+    Headless(Box<headless::Headless>),
+    /// To the displays of one KMS device.
+    Kms(Box<kms::Kms>),
+}
+
+impl Backend {
+    /// Something changed that may show on any output.
+    pub fn schedule_all(&mut self, events: &LoopHandle<'static, Heapwright>) {
+        match self {
+            Backend::Detached => {}
+            Backend::Headless(headless) => headless.schedule(events),
+            Backend::Kms(kms) => kms.schedule_all(events),
+        }
+    }
+
+    /// A surface has new content.
+    ///
+    /// Which outputs show it is found when they are drawn: an output on which nothing changed submits nothing.
+    pub fn surface_committed(&mut self, events: &LoopHandle<'static, Heapwright>, _surface: &WlSurface) {
+        self.schedule_all(events);
+    }
+
+    /// Goes to another virtual terminal, where there are any.
+    pub fn change_terminal(&mut self, number: i32) {
+        if let Backend::Kms(kms) = self {
+            kms.change_terminal(number);
+        }
+    }
+}

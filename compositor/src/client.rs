@@ -1,0 +1,29 @@
+//! What the server remembers of one connected client.
+
+use smithay::{
+    reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason},
+    wayland::compositor::CompositorClientState,
+};
+use tracing::{debug, info};
+
+/// Data attached to a Wayland connection.
+#[derive(Debug, Default)]
+pub struct ClientState {
+    /// Smithay's own bookkeeping of the client's surfaces.
+    pub compositor: CompositorClientState,
+}
+
+impl ClientData for ClientState {
+    fn initialized(&self, client: ClientId) {
+        debug!(?client, "client connected");
+    }
+
+    fn disconnected(&self, client: ClientId, reason: DisconnectReason) {
+        match reason {
+            DisconnectReason::ConnectionClosed => debug!(?client, "client left"),
+            DisconnectReason::ProtocolError(error) => {
+                info!(?client, %error, "client ended by its own protocol error")
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Surfaces: commits, and the buffers that come with them.
+
+use smithay::{
+    backend::renderer::utils::on_commit_buffer_handler,
+    delegate_compositor, delegate_shm, delegate_single_pixel_buffer, delegate_viewporter,
+    reexports::{
+        calloop::Interest,
+        wayland_server::{
+            Client, Resource as _,
+            protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
+        },
+    },
+    wayland::{
+        buffer::BufferHandler,
+        compositor::{
+            BufferAssignment, CompositorClientState, CompositorHandler, CompositorState, SurfaceAttributes,
+            add_blocker, add_pre_commit_hook, get_parent, is_sync_subsurface, with_states,
+        },
+        dmabuf::get_dmabuf,
+        shm::{ShmHandler, ShmState},
+    },
+};
+use tracing::warn;
+
+use crate::{client::ClientState, state::Heapwright};
+
+/// Stands in for clients that Smithay made itself (there are none unless Xwayland runs).
+static FOREIGN_CLIENT: std::sync::LazyLock<CompositorClientState> =
+    std::sync::LazyLock::new(Default::default);
+
+impl CompositorHandler for Heapwright {
+    fn compositor_state(&mut self) -> &mut CompositorState {
+        &mut self.protocols.compositor
+    }
+
+    fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
+        client.get_data::<ClientState>().map_or(&FOREIGN_CLIENT, |state| &state.compositor)
+    }
+
+    fn new_surface(&mut self, surface: &WlSurface) {
+        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| state.wait_for_fence(surface));
+    }
+
+    fn commit(&mut self, surface: &WlSurface) {
+        on_commit_buffer_handler::<Self>(surface);
+        if !is_sync_subsurface(surface) {
+            let mut root = surface.clone();
+            while let Some(parent) = get_parent(&root) {
+                root = parent;
+            }
+            if let Some(window) = self.window_of(&root) {
+                window.on_commit();
+                self.window_committed(&window, &root);
+            }
+        }
+        self.popup_committed(surface);
+        self.backend.surface_committed(&self.events, surface);
+    }
+}
+
+impl Heapwright {
+    /// Implicit sync: a commit takes effect only when the devices that write its dma-buf are done.
+    fn wait_for_fence(&mut self, surface: &WlSurface) {
+        let dmabuf = with_states(surface, |states| {
+            let mut guard = states.cached_state.get::<SurfaceAttributes>();
+            match guard.pending().buffer.as_ref() {
+                Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
+                _ => None,
+            }
+        });
+        let Some(dmabuf) = dmabuf else { return };
+        let Some(client) = surface.client() else { return };
+        // An error here means that the buffer is ready already.
+        let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) else { return };
+        let inserted = self.events.insert_source(source, move |(), _, state| {
+            if let Some(data) = client.get_data::<ClientState>() {
+                let display = state.display.clone();
+                data.compositor.blocker_cleared(state, &display);
+            }
+            Ok(())
+        });
+        match inserted {
+            Ok(_) => add_blocker(surface, blocker),
+            Err(error) => warn!(%error, "cannot wait for a buffer's fence: using it as it is"),
+        }
+    }
+}
+
+impl BufferHandler for Heapwright {
+    fn buffer_destroyed(&mut self, _buffer: &WlBuffer) {}
+}
+
+impl ShmHandler for Heapwright {
+    fn shm_state(&self) -> &ShmState {
+        &self.protocols.shm
+    }
+}
+
+delegate_compositor!(Heapwright);
+delegate_shm!(Heapwright);
+delegate_viewporter!(Heapwright);
+delegate_single_pixel_buffer!(Heapwright);

@@ -1,0 +1,7 @@
+//! What the protocols call back.
+
+mod compositor;
+mod output;
+mod seat;
+mod selection;
+mod xdg_shell;

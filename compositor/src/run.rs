@@ -1,0 +1,186 @@
+//! Running the compositor: from the command line to the exit code.
+
+use std::{io, time::Duration};
+
+use smithay::reexports::calloop::signals::{Signal, Signals};
+use smithay::reexports::calloop::{
+    EventLoop, LoopHandle,
+    timer::{TimeoutAction, Timer},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    app::{App, AppError},
+    backend::{
+        Backend,
+        headless::{Headless, HeadlessError},
+        kms::{Kms, KmsError},
+    },
+    cli::{HeadlessArgs, SessionArgs},
+    memory::{CanvasError, Memory, Report},
+    runtime_dir,
+    screenshot::{ScreenshotError, write_png},
+    state::{ExitPolicy, Heapwright, StartError},
+};
+
+/// How long the application gets between SIGTERM and the end of its screen.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No directory for the socket.
+    #[error("cannot make a directory for the socket: {0}; set XDG_RUNTIME_DIR to one you may write to")]
+    RuntimeDir(#[source] io::Error),
+    /// The server did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// No headless screen.
+    #[error(transparent)]
+    Headless(#[from] HeadlessError),
+    /// No display.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// No application.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The event loop failed.
+    #[error("event loop: {0}")]
+    Loop(#[from] calloop::Error),
+    /// The picture could not be read.
+    #[error(transparent)]
+    Canvas(#[from] CanvasError),
+    /// The picture could not be written.
+    #[error(transparent)]
+    Screenshot(#[from] ScreenshotError),
+}
+
+impl RunError {
+    /// Exit code: 125 to 127 for the application as a shell would, 1 for everything else.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::App(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code: the application's, where there was one.
+    pub exit_code: u8,
+    /// Where every buffer lay.
+    pub report: Report,
+}
+
+fn start() -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
+    // Blocked in this thread before any other exists, so that no thread can be hit by them.
+    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).map_err(calloop::Error::from)?;
+    let events = EventLoop::try_new()?;
+    let state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
+    events
+        .handle()
+        .insert_source(signals, |event, (), state| {
+            info!(signal = ?event.signal(), "asked to end");
+            state.terminate();
+        })
+        .map_err(|error| error.error)?;
+    Ok((events, state))
+}
+
+/// Runs a session on a display.
+///
+/// # Errors
+/// [`RunError`] when there is no seat, no display, or no memory that the display takes.
+pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
+    let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
+    let (mut events, mut state) = start()?;
+    state.exit_policy = ExitPolicy { on_last_client: args.exit_with_last_client };
+    Kms::attach(&mut state, &events, args.device.as_deref())?;
+    state.advertise_dmabuf();
+    if !args.app.is_empty() {
+        let app = App::start(&state, &events.handle(), &args.app, |state, code| {
+            state.exit_code = code;
+            state.app = None;
+            if state.terminating {
+                state.shut_down("the application has ended");
+            }
+        })?;
+        state.app = Some(app);
+    }
+    events.run(None, &mut state, Heapwright::after_dispatch)?;
+    Ok(finish(state))
+}
+
+/// Runs an application on a screen of memory.
+///
+/// # Errors
+/// [`RunError`] when there is no memory for the screen, or the application can't be started.
+pub fn headless(args: &HeadlessArgs) -> Result<Outcome, RunError> {
+    let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
+    let (mut events, mut state) = start()?;
+    let (width, height) = args.size;
+    Headless::attach(&mut state, width, height)?;
+    state.advertise_dmabuf();
+    let app = App::start(&state, &events.handle(), &args.app, |state, code| {
+        state.exit_code = code;
+        state.app = None;
+        state.shut_down("the application has ended");
+    })?;
+    state.app = Some(app);
+    if let Some(seconds) = args.stop_after {
+        after(&events.handle(), Duration::from_secs(seconds), |state| {
+            info!("time is up");
+            state.stopped_by_us = true;
+            state.terminate();
+        });
+    }
+    events.run(None, &mut state, Heapwright::after_dispatch)?;
+    if let (Some(path), Backend::Headless(headless)) = (&args.screenshot, &mut state.backend) {
+        let (width, height, pitch, pixels) = headless.picture()?;
+        write_png(path, width, height, pitch, &pixels)?;
+        info!(file = %path.display(), "screenshot written");
+    }
+    Ok(finish(state))
+}
+
+fn finish(state: Heapwright) -> Outcome {
+    // An application that we stopped on request has not failed by ending so.
+    let stopped = state.stopped_by_us && state.exit_code == 128 + 15;
+    let exit_code = if stopped { 0 } else { state.exit_code };
+    Outcome { exit_code, report: state.memory.report() }
+}
+
+fn after(events: &LoopHandle<'static, Heapwright>, wait: Duration, then: fn(&mut Heapwright)) {
+    let timer = events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+        then(state);
+        TimeoutAction::Drop
+    });
+    if let Err(error) = timer {
+        warn!(%error, "no timer");
+    }
+}
+
+impl Heapwright {
+    /// Asked to end: gives the application time to end by itself.
+    pub fn terminate(&mut self) {
+        let Some(app) = &self.app else {
+            self.shut_down("asked to");
+            return;
+        };
+        if self.terminating {
+            // Asked twice: do not wait any longer.
+            self.shut_down("asked twice");
+            return;
+        }
+        self.terminating = true;
+        app.terminate();
+        after(&self.events.clone(), GRACE, |state| {
+            error!("the application did not end when asked to");
+            state.exit_code = 124;
+            state.shut_down("out of patience");
+        });
+    }
+}

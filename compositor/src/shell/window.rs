@@ -1,0 +1,230 @@
+//! A window's place and mode, from its first buffer to its last.
+
+use std::cell::RefCell;
+
+use smithay::{
+    desktop::{Window, WindowSurfaceType},
+    output::Output,
+    reexports::{
+        wayland_protocols::xdg::shell::server::xdg_toplevel::State as ToplevelState,
+        wayland_server::protocol::{wl_output::WlOutput, wl_surface::WlSurface},
+    },
+    utils::{Logical, Point, Rectangle, SERIAL_COUNTER, Size},
+    wayland::shell::xdg::ToplevelSurface,
+};
+
+use crate::{shell::grabs::resizing, state::Heapwright};
+
+/// How a window fills its output.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// At the place and size the user and the client gave it.
+    #[default]
+    Floating,
+    /// Over the whole work area.
+    Maximized,
+    /// Over the whole output, above everything.
+    Fullscreen,
+}
+
+/// What is remembered of a window between modes.
+#[derive(Debug, Clone, Default)]
+struct Placement {
+    mode: Mode,
+    /// Mode to go back to after fullscreen.
+    before_fullscreen: Mode,
+    /// Place and size while floating, once known.
+    floating: Option<Rectangle<i32, Logical>>,
+    /// Output asked for, for maximised and fullscreen windows.
+    output: Option<Output>,
+}
+
+fn with_placement<T>(window: &Window, f: impl FnOnce(&mut Placement) -> T) -> T {
+    let cell = window.user_data().get_or_insert(|| RefCell::new(Placement::default()));
+    f(&mut cell.borrow_mut())
+}
+
+/// The mode a window is in.
+#[must_use]
+pub fn mode_of(window: &Window) -> Mode {
+    with_placement(window, |placement| placement.mode)
+}
+
+impl Heapwright {
+    /// The output a window is on, or the first.
+    #[must_use]
+    pub fn output_of(&self, window: &Window) -> Option<Output> {
+        let wanted = with_placement(window, |placement| placement.output.clone());
+        wanted
+            .filter(|output| self.space.outputs().any(|known| known == output))
+            .or_else(|| self.space.outputs_for_element(window).into_iter().next())
+            .or_else(|| self.space.outputs().next().cloned())
+    }
+
+    /// Changes the pending mode of a window; the caller sends the configure.
+    pub fn set_mode(&mut self, toplevel: &ToplevelSurface, mode: Mode, output: Option<WlOutput>) {
+        let Some(window) = self.window_of(toplevel.wl_surface()) else { return };
+        let place = self.space.element_location(&window);
+        let size = window.geometry().size;
+        with_placement(&window, |placement| {
+            if placement.mode == Mode::Floating {
+                placement.floating = place.map(|place| Rectangle::new(place, size));
+            }
+            if mode == Mode::Fullscreen && placement.mode != Mode::Fullscreen {
+                placement.before_fullscreen = placement.mode;
+            }
+            placement.output = output.as_ref().and_then(Output::from_resource);
+            placement.mode = mode;
+        });
+        let area = self.output_of(&window).and_then(|output| self.space.output_geometry(&output));
+        let floating = with_placement(&window, |placement| placement.floating);
+        toplevel.with_pending_state(|state| {
+            state.states.unset(ToplevelState::Maximized);
+            state.states.unset(ToplevelState::Fullscreen);
+            state.fullscreen_output = None;
+            match mode {
+                Mode::Floating => state.size = floating.map(|rectangle| rectangle.size),
+                Mode::Maximized => {
+                    state.states.set(ToplevelState::Maximized);
+                    state.size = area.map(|area| area.size);
+                }
+                Mode::Fullscreen => {
+                    state.states.set(ToplevelState::Fullscreen);
+                    state.size = area.map(|area| area.size);
+                    state.fullscreen_output = output;
+                }
+            }
+        });
+        self.place(&window);
+    }
+
+    /// Back from fullscreen to what the window was before.
+    pub fn leave_fullscreen(&mut self, toplevel: &ToplevelSurface) {
+        let Some(window) = self.window_of(toplevel.wl_surface()) else { return };
+        let (mode, before) =
+            with_placement(&window, |placement| (placement.mode, placement.before_fullscreen));
+        if mode == Mode::Fullscreen {
+            self.set_mode(toplevel, before, None);
+        }
+    }
+
+    /// Puts a mapped window where its mode says.
+    fn place(&mut self, window: &Window) {
+        if self.space.element_location(window).is_none() {
+            return;
+        }
+        let area = self.output_of(window).and_then(|output| self.space.output_geometry(&output));
+        let (mode, floating) = with_placement(window, |placement| (placement.mode, placement.floating));
+        let place = match mode {
+            Mode::Floating => floating.map(|rectangle| rectangle.loc),
+            Mode::Maximized | Mode::Fullscreen => area.map(|area| area.loc),
+        };
+        if let Some(place) = place {
+            self.space.map_element(window.clone(), place, false);
+        }
+        self.backend.schedule_all(&self.events);
+    }
+
+    /// A commit of a window's main surface: first configure, first picture, last picture.
+    pub fn window_committed(&mut self, window: &Window, surface: &WlSurface) {
+        let Some(toplevel) = window.toplevel() else { return };
+        if !toplevel.is_initial_configure_sent() {
+            if let Some(area) = self.output_of(window).and_then(|output| self.space.output_geometry(&output))
+            {
+                toplevel.with_pending_state(|state| state.bounds = Some(area.size));
+            }
+            toplevel.send_configure();
+            return;
+        }
+        let has_picture = smithay::backend::renderer::utils::with_renderer_surface_state(surface, |state| {
+            state.buffer().is_some()
+        })
+        .unwrap_or(false);
+        let mapped = self.space.element_location(window).is_some();
+        match (has_picture, mapped) {
+            (true, false) => self.show(window),
+            (false, true) => self.hide(window),
+            (true, true) => {
+                resizing::committed(&mut self.space, window);
+                if mode_of(window) != Mode::Floating && !self.in_place(window) {
+                    self.place(window);
+                }
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn in_place(&self, window: &Window) -> bool {
+        let area = self.output_of(window).and_then(|output| self.space.output_geometry(&output));
+        area.map(|area| area.loc) == self.space.element_location(window)
+    }
+
+    fn show(&mut self, window: &Window) {
+        self.unmapped.retain(|other| other != window);
+        let size = window.geometry().size;
+        let place = self.free_place(window, size);
+        with_placement(window, |placement| {
+            placement.floating.get_or_insert(Rectangle::new(place, size));
+        });
+        self.space.map_element(window.clone(), place, true);
+        self.place(window);
+        self.focus(Some(window));
+    }
+
+    fn hide(&mut self, window: &Window) {
+        // A window without a picture starts over: the next one is configured and placed anew.
+        self.space.unmap_elem(window);
+        self.unmapped.push(window.clone());
+        self.focus_topmost();
+        self.backend.schedule_all(&self.events);
+    }
+
+    /// The middle of the output, a step aside from each window that stands there already.
+    fn free_place(&self, window: &Window, size: Size<i32, Logical>) -> Point<i32, Logical> {
+        const STEP: i32 = 32;
+        let Some(area) = self.output_of(window).and_then(|output| self.space.output_geometry(&output)) else {
+            return Point::default();
+        };
+        let room = (area.size.w.saturating_sub(size.w), area.size.h.saturating_sub(size.h));
+        let step = self.space.elements().len() as i32 % 8 * STEP;
+        let middle: Point<i32, Logical> = Point::from((room.0 / 2 + step, room.1 / 2 + step));
+        area.loc + Point::from((middle.x.clamp(0, room.0.max(0)), middle.y.clamp(0, room.1.max(0))))
+    }
+
+    /// Gives a window the keyboard and raises it; `None` takes the keyboard from all.
+    pub fn focus(&mut self, window: Option<&Window>) {
+        if let Some(window) = window {
+            self.space.raise_element(window, true);
+        }
+        for other in self.space.elements() {
+            let active = window == Some(other);
+            // `set_activated` says whether anything changed: only then is there news to send.
+            if other.set_activated(active)
+                && let Some(toplevel) = other.toplevel()
+            {
+                toplevel.send_pending_configure();
+            }
+        }
+        let surface =
+            window.and_then(|window| window.toplevel()).map(|toplevel| toplevel.wl_surface().clone());
+        if let Some(keyboard) = self.seat.get_keyboard() {
+            keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
+        }
+        self.backend.schedule_all(&self.events);
+    }
+
+    /// Gives the keyboard to the window that is now on top.
+    pub fn focus_topmost(&mut self) {
+        let topmost = self.space.elements().next_back().cloned();
+        self.focus(topmost.as_ref());
+    }
+
+    /// The surface under a point of the layout, and where it is.
+    #[must_use]
+    pub fn surface_under(&self, at: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
+        let (window, place) = self.space.element_under(at)?;
+        let place = place.to_f64();
+        let (surface, offset) = window.surface_under(at - place, WindowSurfaceType::ALL)?;
+        Some((surface, offset.to_f64() + place))
+    }
+}

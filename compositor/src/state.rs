@@ -1,0 +1,235 @@
+//! The one state that every Wayland request and every device event works on.
+
+use std::sync::Arc;
+
+use smithay::{
+    desktop::{PopupManager, Space, Window},
+    input::{Seat, SeatState},
+    reexports::{
+        calloop::{self, EventLoop, Interest, LoopHandle, LoopSignal, Mode, PostAction, generic::Generic},
+        wayland_server::{Display, DisplayHandle, Resource as _, protocol::wl_surface::WlSurface},
+    },
+    utils::{Clock, Monotonic},
+    wayland::{
+        compositor::CompositorState,
+        cursor_shape::CursorShapeManagerState,
+        output::OutputManagerState,
+        presentation::PresentationState,
+        selection::{data_device::DataDeviceState, primary_selection::PrimarySelectionState},
+        shell::xdg::{XdgShellState, decoration::XdgDecorationState},
+        shm::ShmState,
+        single_pixel_buffer::SinglePixelBufferState,
+        socket::ListeningSocketSource,
+        viewporter::ViewporterState,
+    },
+};
+use tracing::{debug, info, warn};
+
+use crate::{app::App, backend::Backend, client::ClientState, cursor::Cursor, memory::Memory};
+
+/// Smithay's state of each protocol the server speaks.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "one field a protocol, named after it")]
+pub struct Protocols {
+    pub compositor: CompositorState,
+    pub shm: ShmState,
+    pub xdg_shell: XdgShellState,
+    pub xdg_decoration: XdgDecorationState,
+    pub output: OutputManagerState,
+    pub presentation: PresentationState,
+    pub viewporter: ViewporterState,
+    pub single_pixel_buffer: SinglePixelBufferState,
+    pub data_device: DataDeviceState,
+    pub primary_selection: PrimarySelectionState,
+    pub cursor_shape: CursorShapeManagerState,
+}
+
+/// When the compositor ends by itself.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub struct ExitPolicy {
+    /// End when the last client has gone, once there was one.
+    pub on_last_client: bool,
+}
+
+/// The compositor.
+#[derive(Debug)]
+pub struct Heapwright {
+    /// The Wayland display.
+    pub display: DisplayHandle,
+    /// The event loop, to add sources to.
+    pub events: LoopHandle<'static, Heapwright>,
+    /// Stops the event loop.
+    pub stop: LoopSignal,
+    /// Exit code to end with; 0 unless the application said otherwise.
+    pub exit_code: u8,
+    /// When to end by itself.
+    pub exit_policy: ExitPolicy,
+    /// Name of the listening socket, for `WAYLAND_DISPLAY`.
+    pub socket: String,
+    /// The application that was started with the compositor.
+    pub app: Option<App>,
+    /// The application has been asked to end.
+    pub terminating: bool,
+    /// We asked it by ourselves, because its time was up.
+    pub stopped_by_us: bool,
+    /// Clients that have connected so far.
+    pub clients_seen: u64,
+    /// Clock of presentation times and frame callbacks.
+    pub clock: Clock<Monotonic>,
+    /// Protocol states.
+    pub protocols: Protocols,
+    /// Windows and outputs, and where they are.
+    pub space: Space<Window>,
+    /// Windows that have no picture yet.
+    pub unmapped: Vec<Window>,
+    /// Popups of all windows.
+    pub popups: PopupManager,
+    /// All seats; there is one.
+    pub seat_state: SeatState<Self>,
+    /// The seat.
+    pub seat: Seat<Self>,
+    /// The pointer's image.
+    pub cursor: Cursor,
+    /// Where buffers lie.
+    pub memory: Memory,
+    /// Where frames go.
+    pub backend: Backend,
+}
+
+/// Why the compositor could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The Wayland display could not be made.
+    #[error("cannot create a Wayland display: {0}")]
+    Display(#[from] smithay::reexports::wayland_server::backend::InitError),
+    /// No socket could be bound.
+    #[error("cannot listen for clients: {0}; XDG_RUNTIME_DIR must name a directory that you may write to")]
+    Socket(#[from] smithay::reexports::wayland_server::BindError),
+    /// The event loop refused a source.
+    #[error("event loop: {0}")]
+    Loop(#[from] calloop::Error),
+}
+
+impl<T> From<calloop::InsertError<T>> for StartError {
+    fn from(error: calloop::InsertError<T>) -> Self {
+        StartError::Loop(error.error)
+    }
+}
+
+impl Heapwright {
+    /// Creates the globals, binds a socket and registers both with the event loop.
+    ///
+    /// Outputs come from the backend, which is attached after this.
+    ///
+    /// # Errors
+    /// [`StartError`] when there is no socket to be had or the event loop refuses a source.
+    pub fn new(
+        events: &EventLoop<'static, Self>,
+        memory: Memory,
+        backend: Backend,
+    ) -> Result<Self, StartError> {
+        let display = Display::<Self>::new()?;
+        let handle = display.handle();
+        let clock = Clock::<Monotonic>::new();
+        let protocols = Protocols {
+            compositor: CompositorState::new::<Self>(&handle),
+            shm: ShmState::new::<Self>(&handle, Vec::new()),
+            xdg_shell: XdgShellState::new::<Self>(&handle),
+            xdg_decoration: XdgDecorationState::new::<Self>(&handle),
+            output: OutputManagerState::new_with_xdg_output::<Self>(&handle),
+            presentation: PresentationState::new::<Self>(&handle, clock.id() as u32),
+            viewporter: ViewporterState::new::<Self>(&handle),
+            single_pixel_buffer: SinglePixelBufferState::new::<Self>(&handle),
+            data_device: DataDeviceState::new::<Self>(&handle),
+            primary_selection: PrimarySelectionState::new::<Self>(&handle),
+            cursor_shape: CursorShapeManagerState::new::<Self>(&handle),
+        };
+        let mut seat_state = SeatState::new();
+        let seat = seat_state.new_wl_seat(&handle, "seat0");
+
+        let listener = ListeningSocketSource::new_auto()?;
+        let socket = listener.socket_name().to_string_lossy().into_owned();
+        events.handle().insert_source(listener, |stream, (), state: &mut Self| {
+            state.clients_seen += 1;
+            if let Err(error) = state.display.insert_client(stream, Arc::new(ClientState::default())) {
+                warn!(%error, "cannot take a new client");
+            }
+        })?;
+        events.handle().insert_source(
+            Generic::new(display, Interest::READ, Mode::Level),
+            |_, display, state: &mut Self| {
+                // SAFETY: the display is neither dropped nor replaced here.
+                unsafe { display.get_mut() }.dispatch_clients(state)?;
+                Ok(PostAction::Continue)
+            },
+        )?;
+        info!(socket, "listening for clients");
+
+        Ok(Heapwright {
+            display: handle,
+            events: events.handle(),
+            stop: events.get_signal(),
+            exit_code: 0,
+            exit_policy: ExitPolicy::default(),
+            socket,
+            app: None,
+            terminating: false,
+            stopped_by_us: false,
+            clients_seen: 0,
+            clock,
+            protocols,
+            space: Space::default(),
+            unmapped: Vec::new(),
+            popups: PopupManager::default(),
+            seat_state,
+            seat,
+            cursor: Cursor::default(),
+            memory,
+            backend,
+        })
+    }
+
+    /// Work after each round of the event loop: settle windows, flush clients, end when asked to.
+    pub fn after_dispatch(&mut self) {
+        self.space.refresh();
+        self.popups.cleanup();
+        if let Err(error) = self.display.flush_clients() {
+            warn!(%error, "flushing clients");
+        }
+        if self.exit_policy.on_last_client && self.clients_seen > 0 && self.connected_clients() == 0 {
+            info!("the last client has gone");
+            self.stop.stop();
+        }
+    }
+
+    /// Number of clients connected now.
+    #[must_use]
+    pub fn connected_clients(&self) -> usize {
+        let mut count = 0;
+        self.display.backend_handle().with_all_clients(|_| count += 1);
+        count
+    }
+
+    /// The window that `surface` is the main surface of.
+    #[must_use]
+    pub fn window_of(&self, surface: &WlSurface) -> Option<Window> {
+        self.space
+            .elements()
+            .chain(&self.unmapped)
+            .find(|window| window.toplevel().is_some_and(|toplevel| toplevel.wl_surface() == surface))
+            .cloned()
+    }
+
+    /// Ends the session: asked from outside (a signal) or by the last thing in it.
+    pub fn shut_down(&mut self, why: &str) {
+        debug!(why, windows = self.space.elements().count(), "shutting down");
+        self.stop.stop();
+        self.stop.wakeup();
+    }
+}
+
+/// Whether two surfaces belong to one client.
+#[must_use]
+pub fn same_client(a: &WlSurface, b: &WlSurface) -> bool {
+    a.id().same_client_as(&b.id())
+}
