@@ -1,0 +1,78 @@
+//! The trait every source of memory implements, and what goes in and out of it.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use super::AllocError;
+use crate::solver::problem::HeapFacts;
+
+/// Which heap: opaque, stable while the machine runs, and good for nothing but comparing and printing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeapId(String);
+
+impl HeapId {
+    /// Made by a heap's implementation; must be unique among the heaps of a list.
+    pub fn new(id: impl Into<String>) -> Self {
+        HeapId(id.into())
+    }
+
+    /// The id as it stands in problem files and messages.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HeapId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is asked of a heap: bytes, and for heaps that think in pictures also rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// Bytes wanted, at least 1; heaps round up to their page size.
+    pub bytes: u64,
+    /// Bytes from one row to the next; a hint for dumb buffers, 0 when there are no rows.
+    pub pitch: u64,
+    /// A label for `/proc/*/maps` where the heap makes a memfd; it decides nothing.
+    pub name: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// Plain bytes.
+    pub fn bytes(bytes: u64, name: &'a str) -> Self {
+        Request { bytes, pitch: 0, name }
+    }
+}
+
+/// Memory fresh from a heap: zeroed, and owned by nobody else.
+#[derive(Debug)]
+pub struct Allocation {
+    /// A dma-buf, or a sealed memfd when [`Heap::makes_dma_bufs`] is false.
+    pub fd: OwnedFd,
+    /// Its real size in bytes: at least what was asked.
+    pub bytes: u64,
+    /// The pitch in bytes the driver would have liked (dumb buffers only); advice, not a rule.
+    pub pitch_hint: Option<u64>,
+}
+
+/// A source of shareable memory.
+pub trait Heap: Send + Sync + fmt::Debug {
+    /// Which heap this is.
+    fn id(&self) -> &HeapId;
+
+    /// What the solver may know: a snapshot, with `free` as of now where the kernel tells.
+    fn facts(&self) -> HeapFacts;
+
+    /// Whether devices can import what this heap makes: false for a plain memfd.
+    fn makes_dma_bufs(&self) -> bool {
+        true
+    }
+
+    /// Allocates zeroed memory.
+    ///
+    /// # Errors
+    /// [`AllocError`]: nothing was allocated then, and nothing is leaked.
+    fn allocate(&self, request: &Request<'_>) -> Result<Allocation, AllocError>;
+}
