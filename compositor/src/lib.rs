@@ -22,6 +22,7 @@ pub mod backend;
 pub mod cli;
 pub mod client;
 pub mod cursor;
+pub mod dmabuf;
 //pub mod guard;
 pub mod handlers;
 pub mod input;
