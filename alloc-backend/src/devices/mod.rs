@@ -1,1 +1,20 @@
 //! Who wants it: devices and what their planes accept.
+//!
+//! 1. Planes stay apart: what one accepts is an alternative of its own, never merged with another's.
+//! 2. Names of drivers and nodes are labels; nothing is decided by them.
+//! 3. Looking changes nothing: no mode is set, no client capability of a descriptor that is not ours is touched
+//!    beyond making all planes visible.
+
+mod cpu;
+mod error;
+mod in_formats;
+mod kms;
+mod list;
+
+pub use cpu::{cpu_participant, renderer_participant};
+pub use error::DeviceError;
+pub(crate) use error::errno;
+pub use in_formats::{InFormatsError, parse_in_formats};
+pub(crate) use kms::properties;
+pub use kms::{Caps, Connector, Crtc, FramebufferLimits, KmsDevice, Plane, PlaneKind};
+pub use list::{DeviceList, DeviceProblem, list};

@@ -70,6 +70,15 @@ pub trait Heap: Send + Sync + fmt::Debug {
         true
     }
 
+    /// A small dma-buf that is certainly not contiguous, for finding out what a device makes of such memory; `None`
+    /// when this heap cannot promise that.
+    ///
+    /// # Errors
+    /// As [`Heap::allocate`], within the option.
+    fn in_pieces(&self) -> Option<Result<OwnedFd, AllocError>> {
+        None
+    }
+
     /// Allocates zeroed memory.
     ///
     /// # Errors

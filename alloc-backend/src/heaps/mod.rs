@@ -7,6 +7,7 @@
 
 mod cma;
 mod dma_heap;
+pub(crate) mod dumb;
 mod error;
 mod heap;
 mod ioctl_dma_heap;
@@ -17,6 +18,7 @@ mod root;
 mod udmabuf;
 
 pub use dma_heap::DmaHeap;
+pub use dumb::DumbHeap;
 pub use error::{AllocError, HeapError};
 pub use heap::{Allocation, Heap, HeapId, Request};
 pub use list::{HeapList, HeapProblem, list};

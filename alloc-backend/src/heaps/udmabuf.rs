@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::memfd::{check_limit, page_rounded, ram_facts, sealed};
+use super::memfd::{check_limit, page_rounded, page_size, ram_facts, sealed};
 use super::{AllocError, Allocation, Heap, HeapError, HeapId, Request, Root, ioctl_udmabuf};
 use crate::solver::problem::HeapFacts;
 
@@ -78,5 +78,13 @@ impl Heap for UdmabufHeap {
         // The dma-buf pins the pages, so the memfd can go: nobody else can ever write to it.
         let fd = self.wrap(&memfd, 0, bytes)?;
         Ok(Allocation { fd, bytes, pitch_hint: None })
+    }
+
+    fn in_pieces(&self) -> Option<Result<OwnedFd, AllocError>> {
+        let page = page_size();
+        let made = sealed("heapwright-in-pieces", page)
+            .and_then(|memfd| ioctl_udmabuf::create_twice(self.node.as_fd(), memfd.as_fd(), page));
+        let what = "wrap one page of a memfd twice";
+        Some(made.map_err(|errno| AllocError::from_errno(&self.id, what, 2 * page, errno)))
     }
 }
