@@ -24,6 +24,7 @@ pub mod client;
 pub mod cursor;
 pub mod dmabuf;
 //pub mod guard;
+pub mod feedback;
 pub mod handlers;
 pub mod input;
 pub mod logging;

@@ -13,7 +13,7 @@ use heapwright::{
     logging,
     run::{self, Outcome, RunError},
 };
-use heapwright_alloc::solver;
+use heapwright_alloc::solver::{self, Problem};
 
 /// Largest problem file that is read, bytes: far above any real machine, far below what hurts.
 const MAX_PROBLEM: u64 = 64 << 20;
@@ -78,7 +78,10 @@ fn solve(file: &Path) -> ExitCode {
         Ok(text) => text,
         Err(error) => return fail(&io::Error::other(format!("cannot read {}: {error}", file.display())), 2),
     };
-    let answer = solver::answer(&text);
+    let answer = match Problem::from_json(&text) {
+        Ok(problem) => solver::solve(&problem),
+        Err(invalid) => invalid.into(),
+    };
     let mut out = io::stdout().lock();
     match writeln!(out, "{}", answer.to_json()) {
         Ok(()) => ExitCode::from(answer.exit_code()),

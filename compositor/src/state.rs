@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smithay::{
+    backend::renderer::pixman::{PixmanError, PixmanRenderer},
     desktop::{PopupManager, Space, Window},
     input::{Seat, SeatState},
     reexports::{
@@ -25,7 +26,15 @@ use smithay::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{app::App, backend::Backend, client::ClientState, cursor::Cursor, memory::Memory};
+use crate::{
+    app::App,
+    backend::Backend,
+    client::ClientState,
+    cursor::Cursor,
+    dmabuf::{DmabufGlobalState, FeedbackError},
+    feedback,
+    memory::Memory,
+};
 
 /// Smithay's state of each protocol the server speaks.
 #[derive(Debug)]
@@ -78,6 +87,8 @@ pub struct Heapwright {
     pub clock: Clock<Monotonic>,
     /// Protocol states.
     pub protocols: Protocols,
+    /// linux-dmabuf: its global, and who was told what.
+    pub dmabuf: DmabufGlobalState,
     /// Windows and outputs, and where they are.
     pub space: Space<Window>,
     /// Windows that have no picture yet.
@@ -105,6 +116,12 @@ pub enum StartError {
     /// No socket could be bound.
     #[error("cannot listen for clients: {0}; XDG_RUNTIME_DIR must name a directory that you may write to")]
     Socket(#[from] smithay::reexports::wayland_server::BindError),
+    /// The software renderer did not start.
+    #[error("software renderer: {0}")]
+    Renderer(#[from] PixmanError),
+    /// No pair of format and modifier can be offered to clients.
+    #[error("linux-dmabuf: {0}")]
+    Feedback(#[from] FeedbackError),
     /// The event loop refused a source.
     #[error("event loop: {0}")]
     Loop(#[from] calloop::Error),
@@ -145,6 +162,12 @@ impl Heapwright {
             cursor_shape: CursorShapeManagerState::new::<Self>(&handle),
         };
         let mut seat_state = SeatState::new();
+        // What the renderer takes is the same on every backend; the device comes with the backend.
+        let source = feedback::Source {
+            device: feedback::device_without_display(),
+            formats: feedback::renderer_pairs(&PixmanRenderer::new()?),
+        };
+        let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::default(&memory, &source)?);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
 
         let listener = ListeningSocketSource::new_auto()?;
@@ -178,6 +201,7 @@ impl Heapwright {
             clients_seen: 0,
             clock,
             protocols,
+            dmabuf,
             space: Space::default(),
             unmapped: Vec::new(),
             popups: PopupManager::default(),

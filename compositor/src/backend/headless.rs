@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use smithay::{
-    backend::{
-        allocator::Fourcc,
-        renderer::{Bind as _, damage::OutputDamageTracker, pixman::PixmanRenderer},
+    backend::renderer::{
+        Bind as _,
+        damage::{Error as OutputDamageTrackerError, OutputDamageTracker},
+        pixman::{PixmanError, PixmanRenderer},
     },
     desktop::utils::OutputPresentationFeedback,
     output::{Mode, Output, PhysicalProperties, Subpixel},
@@ -14,16 +15,16 @@ use smithay::{
             LoopHandle,
             timer::{TimeoutAction, Timer},
         },
-        pixman::Image,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
     utils::{Monotonic, Transform},
     wayland::presentation::Refresh,
 };
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::{Backend, pace::Pace};
 use crate::{
+    feedback::{Source, device_without_display, renderer_pairs},
     memory::{Canvas, CanvasError},
     render::{self, BACKGROUND},
     state::Heapwright,
@@ -117,6 +118,17 @@ impl Headless {
         Ok((canvas.width(), canvas.height(), canvas.pitch(), canvas.copy()?))
     }
 
+    /// The renderer.
+    pub fn renderer(&mut self) -> &mut PixmanRenderer {
+        &mut self.renderer
+    }
+
+    /// What composed surfaces can be made of.
+    #[must_use]
+    pub fn feedback_source(&self) -> Source {
+        Source { device: device_without_display(), formats: renderer_pairs(&self.renderer) }
+    }
+
     /// The canvas to draw next: neither shown nor kept.
     fn back(&self) -> usize {
         (0..self.canvases.len()).find(|index| *index != self.front && Some(*index) != self.kept).unwrap_or(0)
@@ -140,44 +152,26 @@ fn draw(state: &mut Heapwright) {
         drawn => (headless.frames - drawn + 1) as usize,
     };
     let has_windows = space.elements().next().is_some();
-    let states = {
-        let mut image: Image<'static, 'static> = match headless.canvases[back].image() {
-            Ok(image) => image,
-            Err(error) => {
-                error!(%error, "no frame");
-                headless.pace.nothing();
-                return;
-            }
-        };
-        let mut target = match headless.renderer.bind(&mut image) {
-            Ok(target) => target,
-            Err(error) => {
-                error!(%error, "no frame");
-                headless.pace.nothing();
-                return;
-            }
-        };
-        match headless.tracker.render_output(&mut headless.renderer, &mut target, age, &elements, BACKGROUND)
-        {
-            Ok(result) => {
-                if result.damage.is_some() {
-                    headless.frames += 1;
-                    headless.drawn[back] = headless.frames;
-                    headless.front = back;
-                    if has_windows {
-                        headless.kept = Some(back);
-                    }
-                }
-                result.states
-            }
-            Err(error) => {
-                // One client's bad buffer spoils a frame, not the session: the next change is drawn anew.
-                warn!(%error, "a frame was not drawn");
-                headless.pace.nothing();
-                return;
-            }
-        }
+    let Headless { renderer, tracker, canvases, .. } = headless;
+    let drawn = canvases[back].draw(|image| {
+        let mut target = renderer.bind(image).map_err(OutputDamageTrackerError::Rendering)?;
+        let result = tracker.render_output(renderer, &mut target, age, &elements, BACKGROUND)?;
+        Ok::<_, OutputDamageTrackerError<PixmanError>>((result.damage.is_some(), result.states))
+    });
+    let (changed, states) = match drawn {
+        Ok(Ok(drawn)) => drawn,
+        // One client's bad buffer spoils a frame, not the session: the next change is drawn anew.
+        Ok(Err(error)) => return not_drawn(headless, &error),
+        Err(error) => return not_drawn(headless, &error),
     };
+    if changed {
+        headless.frames += 1;
+        headless.drawn[back] = headless.frames;
+        headless.front = back;
+        if has_windows {
+            headless.kept = Some(back);
+        }
+    }
     headless.pace.submitted();
     let now: Duration = state.clock.now().into();
     let period = refresh();
@@ -191,6 +185,11 @@ fn draw(state: &mut Heapwright) {
     if let Err(error) = timer {
         warn!(%error, "no clock for the headless output");
     }
+}
+
+fn not_drawn(headless: &mut Headless, error: &dyn std::fmt::Display) {
+    warn!(%error, "a frame was not drawn");
+    headless.pace.nothing();
 }
 
 /// A refresh has come: what was drawn is now on the screen.
@@ -208,6 +207,3 @@ fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresent
         state.events.insert_idle(draw);
     }
 }
-
-/// Pixel format of canvases.
-pub const FORMAT: Fourcc = Fourcc::Xrgb8888;

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use heapwright_alloc::constraints::{Fourcc as Code, Modifier as Mod};
 use smithay::{
     backend::{
         allocator::{Fourcc, gbm::GbmDevice},
@@ -40,6 +41,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Backend, framebuffer::PrimeExporter, pace::Pace};
 use crate::{
+    feedback::{Source, pairs, renderer_pairs},
     memory::ScreenAllocator,
     render::{self, BACKGROUND},
     state::Heapwright,
@@ -68,7 +70,6 @@ pub struct Kms {
 #[derive(Debug)]
 struct Head {
     output: Output,
-    connector: connector::Handle,
     compositor: Compositor,
     pace: Pace,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
@@ -150,7 +151,6 @@ impl Kms {
         let not_kms = |source| KmsError::NotKms { path: path.clone(), source };
         let (device, vblanks) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
         info!(device = %path.display(), atomic = device.is_atomic(), "display device");
-        state.memory.use_display(&fd, &path);
 
         let kms = Kms {
             session: session.clone(),
@@ -223,6 +223,25 @@ impl Kms {
         }
     }
 
+    /// The renderer.
+    pub fn renderer(&mut self) -> &mut PixmanRenderer {
+        &mut self.renderer
+    }
+
+    /// What composed surfaces can be made of.
+    #[must_use]
+    pub fn feedback_source(&self) -> Source {
+        Source { device: self.device.device_id(), formats: renderer_pairs(&self.renderer) }
+    }
+
+    /// The device's name and the pairs that the primary plane of `output` takes.
+    #[must_use]
+    pub fn plane_formats(&self, output: &Output) -> Option<(String, Vec<(Code, Mod)>)> {
+        let head = self.heads.values().find(|head| head.output == *output)?;
+        let formats = head.compositor.surface().plane_info().formats.iter().copied();
+        Some((self.path.display().to_string(), pairs(formats)))
+    }
+
     /// Goes to another virtual terminal.
     pub fn change_terminal(&mut self, number: i32) {
         if let Err(error) = self.session.change_vt(number) {
@@ -265,14 +284,24 @@ fn open(session: &mut LibSeatSession, path: &Path) -> Result<DrmDeviceFd, KmsErr
         .map_err(|source| KmsError::Open { path: path.to_owned(), source })
 }
 
+/// Nodes that may drive a display, in the order of their numbers.
+fn card_nodes() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    let mut nodes: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter_map(|path| {
+            let number = path.file_name()?.to_str()?.strip_prefix("card")?.parse::<u32>().ok()?;
+            Some((number, path))
+        })
+        .collect();
+    nodes.sort();
+    nodes.into_iter().map(|(_, path)| path).collect()
+}
+
 /// The first device with a connected display.
 fn find(session: &mut LibSeatSession) -> Result<(PathBuf, DrmDeviceFd), KmsError> {
     let mut tried = Vec::new();
-    let nodes = card_nodes().unwrap_or_else(|error| {
-        tried.push(error.to_string());
-        Vec::new()
-    });
-    for path in nodes {
+    for path in card_nodes() {
         let fd = match open(session, &path) {
             Ok(fd) => fd,
             Err(error) => {
@@ -381,7 +410,7 @@ fn light(
     output.change_current_state(Some(output_mode), Some(Transform::Normal), None, Some((x, 0).into()));
     output.set_preferred(output_mode);
 
-    let allocator = state.memory.screen_allocator(&name);
+    let allocator = state.memory.screen_allocator(&path.display().to_string(), &name);
     let renderer_formats =
         Bind::<smithay::backend::allocator::dmabuf::Dmabuf>::supported_formats(&kms.renderer)
             .unwrap_or_default();
@@ -400,16 +429,7 @@ fn light(
     .map_err(|error| dark(error.to_string()))?;
     info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
 
-    kms.heads.insert(
-        crtc,
-        Head {
-            output: output.clone(),
-            connector: info.handle(),
-            compositor,
-            pace: Pace::default(),
-            direct: None,
-        },
-    );
+    kms.heads.insert(crtc, Head { output: output.clone(), compositor, pace: Pace::default(), direct: None });
     output.create_global::<Heapwright>(&state.display);
     state.space.map_output(&output, (x, 0));
     Ok(())
@@ -556,7 +576,4 @@ fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option<DrmEventMe
     }
     state.send_frames(&output);
     draw_if_dirty(state, crtc);
-}
-fn card_nodes() -> Result<Vec<PathBuf>, io::Error> {
-    Ok(vec![])
 }

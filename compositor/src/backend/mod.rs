@@ -5,9 +5,12 @@ pub mod headless;
 pub mod kms;
 pub mod pace;
 
-use smithay::reexports::{calloop::LoopHandle, wayland_server::protocol::wl_surface::WlSurface};
+use smithay::{
+    backend::renderer::pixman::PixmanRenderer,
+    reexports::{calloop::LoopHandle, wayland_server::protocol::wl_surface::WlSurface},
+};
 
-use crate::state::Heapwright;
+use crate::{feedback::Source, state::Heapwright};
 
 /// Where frames go.
 #[derive(Debug, Default)]
@@ -36,6 +39,25 @@ impl Backend {
     /// Which outputs show it is found when they are drawn: an output on which nothing changed submits nothing.
     pub fn surface_committed(&mut self, events: &LoopHandle<'static, Heapwright>, _surface: &WlSurface) {
         self.schedule_all(events);
+    }
+
+    /// The renderer, once there is an output.
+    pub fn renderer(&mut self) -> Option<&mut PixmanRenderer> {
+        match self {
+            Backend::Detached => None,
+            Backend::Headless(headless) => Some(headless.renderer()),
+            Backend::Kms(kms) => Some(kms.renderer()),
+        }
+    }
+
+    /// What composed surfaces can be made of.
+    #[must_use]
+    pub fn feedback_source(&self) -> Option<Source> {
+        match self {
+            Backend::Detached => None,
+            Backend::Headless(headless) => Some(headless.feedback_source()),
+            Backend::Kms(kms) => Some(kms.feedback_source()),
+        }
     }
 
     /// Goes to another virtual terminal, where there are any.

@@ -41,6 +41,10 @@ impl CompositorHandler for Heapwright {
         add_pre_commit_hook::<Self, _>(surface, |state, _, surface| state.wait_for_fence(surface));
     }
 
+    fn destroyed(&mut self, surface: &WlSurface) {
+        self.dmabuf.surface_destroyed(surface);
+    }
+
     fn commit(&mut self, surface: &WlSurface) {
         on_commit_buffer_handler::<Self>(surface);
         if !is_sync_subsurface(surface) {

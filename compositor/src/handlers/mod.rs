@@ -1,6 +1,7 @@
 //! What the protocols call back.
 
 mod compositor;
+mod dmabuf;
 mod output;
 mod seat;
 mod selection;

@@ -95,6 +95,7 @@ impl Heapwright {
                 }
             }
         });
+        self.update_feedback(&window);
         self.place(&window);
     }
 

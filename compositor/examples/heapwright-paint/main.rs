@@ -1,0 +1,86 @@
+//! `heapwright-paint`: a client that allocates its own buffers, by the feedback it receives, and says what it got.
+//!
+//! It shows the client's side of Heapwright: feedback in, solver, heap, dma-buf out. Where there is no linux-dmabuf
+//! or no heap that it may open, it goes through `wl_shm` and says why.
+
+mod buffers;
+mod client;
+mod feedback;
+mod picture;
+mod report;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+
+/// Paints a moving pattern into buffers of its own and reports which memory they got and how they were shown.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "heapwright-paint", version)]
+pub struct Args {
+    /// Cover the whole output.
+    #[arg(long)]
+    pub fullscreen: bool,
+    /// Size of the window in pixels.
+    #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
+    pub size: (u32, u32),
+    /// End after this many presented frames.
+    #[arg(long, default_value_t = 120)]
+    pub frames: u64,
+    /// Give up when no frame comes for this many seconds.
+    #[arg(long, default_value_t = 10)]
+    pub patience: u64,
+    /// Buffers in turn.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub buffers: u32,
+    /// Paint each buffer once and then only commit: what is left is the compositor's own cost.
+    #[arg(long)]
+    pub still: bool,
+    /// Use wl_shm even where linux-dmabuf is offered.
+    #[arg(long)]
+    pub shm: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the last picture on the screen for this many seconds.
+    #[arg(long, default_value_t = 0)]
+    pub linger: u64,
+}
+
+impl Args {
+    /// How long to wait for anything at all.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
+    }
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=16384).contains(side));
+    text.split_once('x')
+        .and_then(|(width, height)| Some((side(width)?, side(height)?)))
+        .ok_or_else(|| format!("{text:?} is no size: give it as 640x480, each side 1 to 16384 pixels"))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let report = match client::run(&args) {
+        Ok(report) => report,
+        Err(error) => {
+            let _ = writeln!(io::stderr().lock(), "heapwright-paint: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let text = if args.json {
+        serde_json::to_string(&report).map(|json| json + "\n").map_err(io::Error::other)
+    } else {
+        Ok(report.to_string())
+    };
+    match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,122 @@
+//! What was allocated, where and why.
+
+use std::fmt;
+
+use heapwright_alloc::{
+    constraints::Size,
+    solver::{Reason, Resolution},
+};
+use serde::Serialize;
+
+/// Buffers of one kind that lie in one place.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Record {
+    /// Whose: `headless-1 output`, or a client's process.
+    pub owner: String,
+    /// How many such buffers there were.
+    pub count: u64,
+    /// Pixels, `WxH`.
+    pub size: String,
+    /// Fourcc as text.
+    pub format: String,
+    /// Modifier by name.
+    pub modifier: String,
+    /// Bytes a row, of the first plane.
+    pub pitch: u64,
+    /// Heap id (ours), or who exported it (a client's).
+    pub heap: String,
+    /// The heap's names, for people.
+    pub names: Vec<String>,
+    /// Why there: who was satisfied, and what spoke against the other places.
+    pub why: Vec<String>,
+}
+
+/// What was allocated, where and why.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// One entry for each kind of buffer.
+    pub buffers: Vec<Record>,
+}
+
+fn sentence(reason: &Reason) -> String {
+    let rejected = &reason.rejected;
+    let mut what = Vec::new();
+    what.extend(rejected.heap.as_ref().map(|heap| format!("heap {heap}")));
+    what.extend(rejected.format.as_ref().map(ToString::to_string));
+    what.extend(rejected.modifier.as_ref().map(ToString::to_string));
+    what.extend(rejected.participant.clone());
+    what.extend(rejected.alternative.clone());
+    format!("not {}: {} {} {}", what.join(" "), reason.participant, reason.field, reason.value)
+}
+
+impl Report {
+    /// Adds a record, counting it with its likes.
+    pub fn add(&mut self, record: Record) {
+        let like = |other: &&mut Record| Record { count: record.count, ..(**other).clone() } == record;
+        match self.buffers.iter_mut().find(like) {
+            Some(known) => known.count += record.count,
+            None => self.buffers.push(record),
+        }
+    }
+
+    /// Adds a buffer of our own.
+    pub(super) fn ours(&mut self, owner: &str, resolution: &Resolution, size: Size, names: Vec<String>) {
+        let mut why = vec![format!("serves {}", resolution.satisfied.join(", "))];
+        why.extend(resolution.dropped.iter().map(|dropped| format!("without {dropped}")));
+        why.extend(resolution.reasons.iter().map(sentence));
+        self.add(Record {
+            owner: owner.to_owned(),
+            count: 1,
+            size: size.to_string(),
+            format: resolution.format.to_string(),
+            modifier: resolution.modifier.to_string(),
+            pitch: resolution.planes.first().map_or(0, |plane| plane.pitch),
+            heap: resolution.heap.clone(),
+            names,
+            why,
+        });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for record in &self.buffers {
+            let Record { owner, count, size, format, modifier, pitch, heap, names, why } = record;
+            let names = names.join(", ");
+            writeln!(
+                f,
+                "{owner}: {count} of {size} {format} {modifier}, pitch {pitch}, in {heap} ({names})"
+            )?;
+            for line in why {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_buffers_are_counted_and_others_listed() {
+        let record = |pitch| Record {
+            owner: "client 7".into(),
+            count: 1,
+            size: "64x64".into(),
+            format: "XR24".into(),
+            modifier: "LINEAR".into(),
+            pitch,
+            heap: "system".into(),
+            names: Vec::new(),
+            why: Vec::new(),
+        };
+        let mut report = Report::default();
+        for pitch in [256, 256, 512, 256] {
+            report.add(record(pitch));
+        }
+        let counts: Vec<_> = report.buffers.iter().map(|record| (record.pitch, record.count)).collect();
+        assert_eq!(counts, [(256, 3), (512, 1)]);
+    }
+}
