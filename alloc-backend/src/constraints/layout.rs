@@ -163,6 +163,28 @@ pub(crate) fn unstated<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl LayoutLimits {
+    /// No limits; what `default()` gives, where a constant is needed.
+    pub const NONE: LayoutLimits = LayoutLimits {
+        min_size: None,
+        max_size: None,
+        max_area: None,
+        width_align: None,
+        height_align: None,
+        min_pitch: None,
+        max_pitch: None,
+        pitch_align: None,
+        pitch_at_pixel_boundary: false,
+        exact_pitch: None,
+        chroma_pitch: None,
+        plane_offset_align: None,
+        alloc_height_align: None,
+        pad_beyond_image: None,
+        size_align: None,
+        max_size_bytes: None,
+        single_allocation: false,
+        base_align: None,
+    };
+
     /// The fields that must not be zero, with their names.
     pub(crate) fn alignments(&self) -> [(&'static str, Option<u64>); 7] {
         [

@@ -61,3 +61,125 @@ pub struct Link {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
+
+/// Everything that is said of one device using one heap, settled:
+///
+/// 1. what is declared counts, a refusal before an acceptance;
+/// 2. then a refusal of the quirk table, then one of a probe, at whatever size;
+/// 3. then a probe that accepts, if it was as large as needed; then an acceptance of the table;
+/// 4. a refusal on hearsay counts only where nobody better says that it works;
+/// 5. all else is unknown: allowed, on weak evidence.
+#[derive(Debug, Copy, Clone, Default)]
+pub(super) struct Settled {
+    declared: Said,
+    probed: Said,
+    table: Said,
+    hearsay: Said,
+    /// The largest size at which a probe accepted, in bytes.
+    probed_bytes: u64,
+}
+
+#[derive(Debug, Copy, Clone, Default)]
+struct Said {
+    accepts: bool,
+    refuses: bool,
+}
+
+impl Settled {
+    /// Adds one statement; the order of adding is of no consequence.
+    pub(super) fn add(&mut self, link: &Link) {
+        let said = match link.evidence {
+            Evidence::Declared => &mut self.declared,
+            Evidence::Probed => &mut self.probed,
+            Evidence::Table => &mut self.table,
+            Evidence::Unknown => &mut self.hearsay,
+        };
+        match link.verdict {
+            Verdict::Accepts => {
+                said.accepts = true;
+                if link.evidence == Evidence::Probed {
+                    self.probed_bytes = self.probed_bytes.max(link.bytes.unwrap_or(u64::MAX));
+                }
+            }
+            Verdict::Refuses => said.refuses = true,
+            Verdict::Unknown => {}
+        }
+    }
+
+    /// On what evidence the device refuses the heap, if it does.
+    pub(super) fn refusal(&self) -> Option<Evidence> {
+        if self.declared.refuses {
+            Some(Evidence::Declared)
+        } else if self.declared.accepts {
+            None
+        } else if self.table.refuses {
+            Some(Evidence::Table)
+        } else if self.probed.refuses {
+            Some(Evidence::Probed)
+        } else {
+            let better = self.probed.accepts || self.table.accepts;
+            (self.hearsay.refuses && !better).then_some(Evidence::Unknown)
+        }
+    }
+
+    /// How well it is known that the device takes a buffer of `bytes` from the heap, unless it refuses.
+    pub(super) fn acceptance(&self, bytes: u64) -> Evidence {
+        if self.declared.accepts {
+            Evidence::Declared
+        } else if self.probed.accepts && self.probed_bytes >= bytes {
+            Evidence::Probed
+        } else if self.table.accepts {
+            Evidence::Table
+        } else {
+            Evidence::Unknown
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(links: &[(Verdict, Evidence, Option<u64>)]) -> Settled {
+        let mut settled = Settled::default();
+        for (verdict, evidence, bytes) in links {
+            settled.add(&Link { verdict: *verdict, evidence: *evidence, bytes: *bytes, ..Link::default() });
+        }
+        settled
+    }
+
+    #[test]
+    fn the_strongest_statement_wins() {
+        use Evidence::{Declared, Probed, Table, Unknown};
+        use Verdict::{Accepts, Refuses};
+        // what is said, who refuses, else how well acceptance of 100 bytes is known
+        for (said, want) in [
+            (&[][..], Err(Unknown)),
+            (&[(Accepts, Declared, None)], Err(Declared)),
+            (&[(Refuses, Declared, None)], Ok(Declared)),
+            (&[(Accepts, Probed, None)], Err(Probed)),
+            (&[(Accepts, Probed, Some(100))], Err(Probed)),
+            (&[(Accepts, Probed, Some(99))], Err(Unknown)),
+            (&[(Accepts, Probed, Some(99)), (Accepts, Table, None)], Err(Table)),
+            (&[(Refuses, Probed, Some(1))], Ok(Probed)),
+            (&[(Refuses, Table, None), (Accepts, Probed, Some(100))], Ok(Table)),
+            (&[(Accepts, Table, None), (Refuses, Probed, None)], Ok(Probed)),
+            (&[(Accepts, Declared, None), (Refuses, Table, None)], Err(Declared)),
+            (&[(Refuses, Declared, None), (Accepts, Table, None)], Ok(Declared)),
+            (&[(Accepts, Declared, None), (Refuses, Declared, None)], Ok(Declared)),
+            (&[(Accepts, Probed, Some(1)), (Refuses, Probed, Some(1000))], Ok(Probed)),
+            (&[(Refuses, Unknown, None)], Ok(Unknown)),
+            (&[(Refuses, Unknown, None), (Accepts, Table, None)], Err(Table)),
+            (&[(Accepts, Unknown, None)], Err(Unknown)),
+            (&[(Verdict::Unknown, Declared, None)], Err(Unknown)),
+        ] {
+            let mut reversed = said.to_vec();
+            reversed.reverse();
+            for said in [said, &reversed] {
+                let settled = settled(said);
+                let got = settled.refusal().ok_or_else(|| settled.acceptance(100));
+                assert_eq!(got, want, "{said:?}");
+            }
+        }
+    }
+}

@@ -37,6 +37,16 @@ impl Problem {
             if participant.memory.max_segment_size == Some(0) {
                 return Err(invalid(format!("{}.memory.max_segment_size", path()), "must be at least 1"));
             }
+            let repeats = |len: Option<usize>, kinds: usize| len.is_some_and(|len| len > kinds);
+            if repeats(participant.memory.coherency.as_ref().map(Vec::len), 3) {
+                return Err(invalid(
+                    format!("{}.memory.coherency", path()),
+                    "says a word twice; there are three",
+                ));
+            }
+            if repeats(participant.sync.as_ref().map(Vec::len), 2) {
+                return Err(invalid(format!("{}.sync", path()), "says a word twice; there are two"));
+            }
             limits(&participant.limits, path)?;
             options(participant.options.iter().flatten(), || format!("{}.options", path()))?;
             alternatives(participant.alternatives.iter().flatten(), || format!("{}.alternatives", path()))?;

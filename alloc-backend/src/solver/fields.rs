@@ -1,0 +1,234 @@
+//! The fields of a participant by name: what each says, and the participant without it.
+
+use super::prepare::offered;
+use super::problem::{LayoutLimits, Match, OptionSpec, Participant};
+
+/// One field that narrows the choice.
+#[derive(Debug, Copy, Clone)]
+pub(super) struct Field {
+    pub name: &'static str,
+    /// What the participant says there, if it narrows anything.
+    pub value: fn(&Participant) -> Option<String>,
+    /// Takes the field away.
+    pub remove: fn(&mut Participant),
+}
+
+/// How many values of one field are written out.
+const LISTED: usize = 8;
+
+/// Values in a row, the first few of them.
+pub(super) fn list(values: impl IntoIterator<Item = String>) -> Option<String> {
+    let mut values: Vec<String> = values.into_iter().collect();
+    let count = values.len();
+    values.truncate(LISTED);
+    match count {
+        0 => None,
+        1..=LISTED => Some(values.join(", ")),
+        _ => Some(format!("{}, and {} more", values.join(", "), count - LISTED)),
+    }
+}
+
+/// The values of one field in a participant and all its options, each once.
+fn distinct<T: Ord + Copy>(
+    participant: &Participant,
+    get: impl Fn(&LayoutLimits) -> Option<T>,
+    text: impl Fn(T) -> String,
+) -> Option<String> {
+    let options = offered(participant).flatten().map(|option| &option.limits);
+    let mut values: Vec<T> = std::iter::once(&participant.limits).chain(options).filter_map(get).collect();
+    values.sort_unstable();
+    values.dedup();
+    list(values.into_iter().map(text))
+}
+
+fn each_option(participant: &mut Participant, mut change: impl FnMut(&mut OptionSpec)) {
+    participant.options.iter_mut().flatten().for_each(&mut change);
+    let alternatives = participant.alternatives.iter_mut().flatten();
+    let grouped = participant.groups.iter_mut().flatten().flatten();
+    alternatives.chain(grouped).flat_map(|alternative| &mut alternative.options).for_each(change);
+}
+
+fn each_limits(participant: &mut Participant, change: impl Fn(&mut LayoutLimits)) {
+    change(&mut participant.limits);
+    each_option(participant, |option| change(&mut option.limits));
+}
+
+macro_rules! layout_field {
+    ($name:ident) => {
+        Field {
+            name: stringify!($name),
+            value: |p| distinct(p, |limits| limits.$name, |value| value.to_string()),
+            remove: |p| each_limits(p, |limits| limits.$name = None),
+        }
+    };
+    ($name:ident, flag) => {
+        Field {
+            name: stringify!($name),
+            value: |p| distinct(p, |limits| limits.$name.then_some(true), |value| value.to_string()),
+            remove: |p| each_limits(p, |limits| limits.$name = false),
+        }
+    };
+}
+
+macro_rules! memory_field {
+    ($name:ident) => {
+        Field {
+            name: stringify!($name),
+            value: |p| p.memory.$name.as_ref().map(ToString::to_string),
+            remove: |p| p.memory.$name = None,
+        }
+    };
+    ($name:ident, forbids) => {
+        Field {
+            name: stringify!($name),
+            value: |p| (p.memory.$name == Some(false)).then(|| "false".to_owned()),
+            remove: |p| p.memory.$name = None,
+        }
+    };
+    ($name:ident, asks) => {
+        Field {
+            name: stringify!($name),
+            value: |p| p.memory.$name.then(|| "true".to_owned()),
+            remove: |p| p.memory.$name = false,
+        }
+    };
+}
+
+macro_rules! count_field {
+    ($name:ident) => {
+        Field {
+            name: stringify!($name),
+            value: |p| {
+                p.counts
+                    .$name
+                    .filter(|count| *count > 0 || stringify!($name) == "max_count")
+                    .map(|count| count.to_string())
+            },
+            remove: |p| p.counts.$name = None,
+        }
+    };
+}
+
+/// Every field, in the order of the vocabulary.
+pub(super) static FIELDS: [Field; 36] = [
+    Field {
+        name: "format",
+        value: |p| {
+            let mut formats: Vec<_> =
+                offered(p).flatten().filter_map(|option| option.format.exact()).collect();
+            formats.sort_unstable();
+            formats.dedup();
+            let nothing = accepts_nothing(p).then(|| "none".to_owned());
+            list(formats.into_iter().map(|format| format.to_string())).or(nothing)
+        },
+        remove: |p| {
+            each_option(p, |option| option.format = Match::Any);
+            accept_something(p);
+        },
+    },
+    Field {
+        name: "modifier",
+        value: |p| {
+            let mut modifiers: Vec<_> =
+                offered(p).flatten().filter_map(|option| option.modifier.exact()).collect();
+            modifiers.sort_unstable();
+            modifiers.dedup();
+            list(modifiers.into_iter().map(|modifier| modifier.to_string()))
+        },
+        remove: |p| each_option(p, |option| option.modifier = Match::Any),
+    },
+    layout_field!(min_size),
+    layout_field!(max_size),
+    layout_field!(max_area),
+    layout_field!(width_align),
+    layout_field!(height_align),
+    layout_field!(min_pitch),
+    layout_field!(max_pitch),
+    layout_field!(pitch_align),
+    layout_field!(pitch_at_pixel_boundary, flag),
+    layout_field!(exact_pitch),
+    layout_field!(chroma_pitch),
+    layout_field!(plane_offset_align),
+    layout_field!(alloc_height_align),
+    layout_field!(pad_beyond_image),
+    layout_field!(size_align),
+    layout_field!(max_size_bytes),
+    layout_field!(base_align),
+    memory_field!(contiguous, asks),
+    memory_field!(dma_mask_bits),
+    memory_field!(max_segments),
+    memory_field!(max_segment_size),
+    Field {
+        name: "permitted_heaps",
+        value: |p| {
+            p.memory.permitted_heaps.as_ref().map(|ids| list(ids.iter().cloned()).unwrap_or_else(none))
+        },
+        remove: |p| p.memory.permitted_heaps = None,
+    },
+    memory_field!(protected, asks),
+    Field {
+        name: "can_protected",
+        value: |p| (!p.memory.can_protected && !p.memory.protected).then(|| "false".to_owned()),
+        remove: |p| p.memory.can_protected = true,
+    },
+    memory_field!(device_local_ok, forbids),
+    memory_field!(p2p_ok, forbids),
+    Field {
+        name: "coherency",
+        value: |p| {
+            let states = p.memory.coherency.as_ref()?;
+            list(states.iter().map(|state| state.as_str().to_owned())).or_else(|| Some(none()))
+        },
+        remove: |p| p.memory.coherency = None,
+    },
+    Field {
+        name: "cpu_access",
+        value: |p| p.memory.cpu_access.any().then(|| p.memory.cpu_access.to_string()),
+        remove: |p| p.memory.cpu_access = Default::default(),
+    },
+    Field {
+        name: "sync",
+        value: |p| {
+            list(p.sync.as_ref()?.iter().map(|kind| kind.as_str().to_owned())).or_else(|| Some(none()))
+        },
+        remove: |p| p.sync = None,
+    },
+    count_field!(camping),
+    count_field!(dedicated_slack),
+    count_field!(shared_slack),
+    count_field!(min_count),
+    count_field!(max_count),
+];
+
+fn none() -> String {
+    "none".to_owned()
+}
+
+/// Whether a choice the participant has to make has nothing to choose from.
+pub(super) fn accepts_nothing(participant: &Participant) -> bool {
+    let empty =
+        |alternatives: &Vec<super::problem::Alternative>| alternatives.iter().all(|a| a.options.is_empty());
+    participant.options.as_ref().is_some_and(Vec::is_empty)
+        || participant.alternatives.as_ref().is_some_and(empty)
+        || participant.groups.iter().flatten().any(empty)
+}
+
+/// Gives a choice with nothing to choose from an option that accepts anything.
+fn accept_something(participant: &mut Participant) {
+    use super::problem::Alternative;
+    let fill = |alternatives: &mut Vec<Alternative>| {
+        if alternatives.iter().all(|alternative| alternative.options.is_empty()) {
+            alternatives.push(Alternative { name: None, options: vec![OptionSpec::default()] });
+        }
+    };
+    if let Some(options) = participant.options.as_mut().filter(|options| options.is_empty()) {
+        options.push(OptionSpec::default());
+    }
+    participant.alternatives.iter_mut().for_each(fill);
+    participant.groups.iter_mut().flatten().for_each(fill);
+}
+
+/// What a participant says in a field, by name.
+pub(super) fn value(participant: &Participant, name: &str) -> Option<String> {
+    FIELDS.iter().find(|field| field.name == name).and_then(|field| (field.value)(participant))
+}

@@ -1,0 +1,130 @@
+//! Where the planes lie: the smallest layout that satisfies merged constraints.
+//!
+//! The pitch of plane 0 decides. Chroma planes follow from it by a ratio, so their constraints are turned into constraints on
+//! plane 0, and the smallest multiple of one divisor above one minimum satisfies all.
+
+use super::answer::PlaneLayout;
+use super::merge::{Clash, Merged};
+use crate::constraints::divisor::{gcd, lcm, round_up};
+use crate::constraints::{ChromaPitch, Format, FormatPlane, LayoutLimits, Size};
+
+/// A computed layout.
+#[derive(Debug, Copy, Clone, Eq, PartialEq)]
+pub(super) struct Layout {
+    planes: [PlaneLayout; 4],
+    count: usize,
+    /// Bytes up to the end of the last plane, with the padding beyond it; not yet rounded to `size_align` and the page.
+    pub bytes: u64,
+    /// Bytes of the picture alone, without padding of any kind.
+    pub picture_bytes: u64,
+}
+
+impl Layout {
+    /// The planes, in the order of the format.
+    pub fn planes(&self) -> &[PlaneLayout] {
+        self.planes.get(..self.count).unwrap_or(&[])
+    }
+}
+
+/// The first size field that refuses a picture of this size.
+pub(super) fn refuses_size(limits: &LayoutLimits, size: Size) -> Option<Clash> {
+    let off = |align: Option<u64>, side: u32| align.is_some_and(|align| u64::from(side) % align.max(1) != 0);
+    if limits.min_size.is_some_and(|min| !min.fits_in(size)) {
+        Some("min_size")
+    } else if limits.max_size.is_some_and(|max| !size.fits_in(max)) {
+        Some("max_size")
+    } else if limits.max_area.is_some_and(|max| size.area() > max) {
+        Some("max_area")
+    } else if off(limits.width_align, size.width) {
+        Some("width_align")
+    } else if off(limits.height_align, size.height) {
+        Some("height_align")
+    } else {
+        None
+    }
+}
+
+/// Chroma pitch as a fraction of luma pitch.
+#[derive(Copy, Clone)]
+struct Ratio {
+    over: u64,
+    under: u64,
+}
+
+impl Ratio {
+    /// A row of `plane` spans the same pixels as a row of `luma`.
+    fn by_subsampling(plane: &FormatPlane, luma: &FormatPlane) -> Ratio {
+        let bytes = |p: &FormatPlane| u64::from(p.block_bytes);
+        let pixels = |p: &FormatPlane| u64::from(p.block_width) * u64::from(p.horizontal);
+        let (over, under) = (bytes(plane) * pixels(luma), bytes(luma) * pixels(plane));
+        let common = gcd(over, under).max(1);
+        Ratio { over: over / common, under: under / common }
+    }
+
+    fn stated(relation: ChromaPitch) -> Ratio {
+        match relation {
+            ChromaPitch::Equal => Ratio { over: 1, under: 1 },
+            ChromaPitch::Half => Ratio { over: 1, under: 2 },
+            ChromaPitch::Double => Ratio { over: 2, under: 1 },
+        }
+    }
+}
+
+/// The smallest layout of a picture, or the field that allows none. `size` stands for an overflow of 64 bits that no single field
+/// is to blame for.
+pub(super) fn lay_out(format: &Format, merged: &Merged, size: Size) -> Result<Layout, Clash> {
+    let Some((luma, chroma)) = format.planes().split_first() else { return Err("format") };
+    let divisor = |plane: &FormatPlane| {
+        if merged.pitch_at_pixel_boundary {
+            lcm(merged.pitch_align, u64::from(plane.block_bytes)).ok_or("pitch_at_pixel_boundary")
+        } else {
+            Ok(merged.pitch_align)
+        }
+    };
+    let ratio = |plane: &FormatPlane| {
+        merged.chroma_pitch.map_or_else(|| Ratio::by_subsampling(plane, luma), Ratio::stated)
+    };
+
+    let packed = luma.row_bytes(size.width);
+    let mut least = packed.max(merged.min_pitch);
+    let mut multiple = divisor(luma)?;
+    for plane in chroma {
+        // over/under x pitch must be whole, a multiple of the plane's divisor, and hold a row.
+        let Ratio { over, under } = ratio(plane);
+        let whole = divisor(plane)?.checked_mul(under).ok_or("pitch_align")?;
+        multiple = lcm(multiple, whole / gcd(over, whole).max(1)).ok_or("pitch_align")?;
+        least = least.max((plane.row_bytes(size.width) * under).div_ceil(over.max(1)));
+    }
+    let smallest = round_up(least, multiple).ok_or("pitch_align")?;
+    let pitch = match merged.exact_pitch {
+        None => smallest,
+        Some(exact) if exact >= smallest && exact % multiple == 0 => exact,
+        Some(_) => return Err("exact_pitch"),
+    };
+    if merged.packed_pitch && pitch != packed {
+        return Err("exact_pitch");
+    }
+
+    let rows = round_up(u64::from(size.height), merged.alloc_height_align).ok_or("alloc_height_align")?;
+    let mut layout = Layout { planes: [PlaneLayout::default(); 4], count: 0, bytes: 0, picture_bytes: 0 };
+    for ((at, plane), to) in format.planes().iter().enumerate().zip(&mut layout.planes) {
+        let pitch = if at == 0 {
+            pitch
+        } else {
+            let Ratio { over, under } = ratio(plane);
+            pitch.checked_mul(over).ok_or("size")? / under.max(1)
+        };
+        if pitch > merged.max_pitch {
+            return Err("max_pitch");
+        }
+        let bytes = pitch.checked_mul(plane.rows(rows)).ok_or("size")?;
+        let offset = round_up(layout.bytes, merged.plane_offset_align).ok_or("plane_offset_align")?;
+        layout.bytes = offset.checked_add(bytes).ok_or("size")?;
+        // No larger than the plane, which did not overflow.
+        layout.picture_bytes += plane.row_bytes(size.width) * plane.rows(u64::from(size.height));
+        layout.count += 1;
+        *to = PlaneLayout { offset, pitch, size: bytes };
+    }
+    layout.bytes = layout.bytes.checked_add(merged.pad_beyond_image).ok_or("pad_beyond_image")?;
+    Ok(layout)
+}
