@@ -4,7 +4,7 @@ use crate::constraints::{Fourcc, Modifier, Size};
 use crate::solver::{PlaneLayout, Resolution};
 
 /// How a picture lies in one allocation. Valid by construction: planes are within `bytes`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Layout {
     size: Size,
     format: Fourcc,

@@ -1,24 +1,20 @@
 //! A display device, as the kernel describes it: planes, CRTCs, connectors, limits.
 
-use std::collections::HashMap;
-use std::ops::{Bound, RangeBounds};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use drm::control::{Device as _, ResourceHandle, ResourceHandles, connector, plane};
+use drm::control::Device as _;
 use drm::{ClientCapability, Device as _, DriverCapability};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::DeviceError;
 use super::error::errno;
-use super::{DeviceError, parse_in_formats};
+use super::read::{Looker, check_drm, connectors, crtcs, device_dir, has_atomic, limits, node_name, planes};
 use crate::constraints::{Fourcc, LayoutLimits, MemoryLimits, Modifier, Size};
 use crate::heaps::Root;
 use crate::solver::problem::{Alternative, OptionSpec, Participant, Role};
-
-/// `DRM_MAJOR`: the major number of every DRM device.
-const DRM_MAJOR: u32 = 226;
 
 /// What a plane is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -333,171 +329,4 @@ impl KmsDevice {
         };
         Alternative { name: Some(plane.name()), options: plane.options.iter().map(option).collect() }
     }
-}
-
-/// A descriptor that can be asked.
-struct Looker(OwnedFd);
-
-impl AsFd for Looker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl drm::Device for Looker {}
-impl drm::control::Device for Looker {}
-
-fn check_drm(fd: BorrowedFd<'_>, path: &Path) -> Result<(), DeviceError> {
-    let stat = rustix::fs::fstat(fd).map_err(|errno| DeviceError::Failed {
-        path: path.to_owned(),
-        what: "stat it",
-        errno,
-    })?;
-    let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    // Asked before any ioctl, since a DRM number may mean something else to another driver.
-    if device && rustix::fs::major(stat.st_rdev) == DRM_MAJOR {
-        Ok(())
-    } else {
-        Err(DeviceError::NotDrm(path.to_owned()))
-    }
-}
-
-fn device_dir(dev: u64) -> String {
-    format!("dev/char/{}:{}", rustix::fs::major(dev), rustix::fs::minor(dev))
-}
-
-/// The node's name as sysfs has it (`card0`), or its number.
-fn node_name(dev: u64, root: &Root) -> String {
-    let target = std::fs::canonicalize(root.sys.join(device_dir(dev))).ok();
-    let name =
-        target.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| format!("drm:{}:{}", rustix::fs::major(dev), rustix::fs::minor(dev)))
-}
-
-/// Property values of an object, by name.
-pub(crate) fn properties<T: ResourceHandle>(
-    card: &impl drm::control::Device,
-    object: T,
-) -> std::io::Result<HashMap<String, (drm::control::property::Handle, u64)>> {
-    let set = card.get_properties(object)?;
-    let mut named = HashMap::new();
-    for (handle, value) in &set {
-        let info = card.get_property(*handle)?;
-        named.insert(info.name().to_string_lossy().into_owned(), (*handle, *value));
-    }
-    Ok(named)
-}
-
-fn planes(card: &Looker, resources: &ResourceHandles) -> std::io::Result<Vec<Plane>> {
-    let mut planes = Vec::new();
-    for handle in card.plane_handles()? {
-        let info = card.get_plane(handle)?;
-        let properties = properties(card, handle)?;
-        // DRM_PLANE_TYPE_*; a plane of a kind to come is left to those who know it.
-        let kind = match properties.get("type").map(|(_, value)| *value) {
-            Some(0) => PlaneKind::Overlay,
-            Some(1) => PlaneKind::Primary,
-            Some(2) => PlaneKind::Cursor,
-            other => {
-                tracing::debug!(plane = u32::from(handle), ?other, "plane of unknown type is left out");
-                continue;
-            }
-        };
-        let declared = declared_options(card, handle, properties.get("IN_FORMATS").map(|(_, blob)| *blob));
-        let modifiers_declared = declared.is_some();
-        let linear = || info.formats().iter().map(|format| (Fourcc(*format), Modifier::LINEAR)).collect();
-        planes.push(Plane {
-            id: handle.into(),
-            kind,
-            possible_crtcs: ids(resources.filter_crtcs(info.possible_crtcs())),
-            options: declared.unwrap_or_else(linear),
-            modifiers_declared,
-        });
-    }
-    Ok(planes)
-}
-
-fn declared_options(
-    card: &Looker,
-    plane: plane::Handle,
-    blob: Option<u64>,
-) -> Option<Vec<(Fourcc, Modifier)>> {
-    let blob = card.get_property_blob(blob.filter(|id| *id != 0)?).ok()?;
-    match parse_in_formats(&blob) {
-        Ok(pairs) => Some(pairs),
-        Err(error) => {
-            tracing::warn!(plane = u32::from(plane), %error, "LINEAR is assumed");
-            None
-        }
-    }
-}
-
-fn connectors(card: &Looker, resources: &ResourceHandles) -> std::io::Result<Vec<Connector>> {
-    let mut connectors = Vec::new();
-    for handle in resources.connectors() {
-        // Not forced: forcing can flicker. A connector that went away meanwhile (MST) is no error.
-        let Ok(info) = card.get_connector(*handle, false) else { continue };
-        let mut possible_crtcs = Vec::new();
-        for encoder in info.encoders() {
-            let Ok(encoder) = card.get_encoder(*encoder) else { continue };
-            for id in ids(resources.filter_crtcs(encoder.possible_crtcs())) {
-                if !possible_crtcs.contains(&id) {
-                    possible_crtcs.push(id);
-                }
-            }
-        }
-        connectors.push(Connector {
-            id: (*handle).into(),
-            name: info.to_string(),
-            connected: info.state() == connector::State::Connected,
-            writeback: info.interface() == connector::Interface::Writeback,
-            possible_crtcs,
-        });
-    }
-    Ok(connectors)
-}
-
-fn crtcs(card: &Looker, resources: &ResourceHandles) -> std::io::Result<Vec<Crtc>> {
-    let crtc = |handle: &drm::control::crtc::Handle| {
-        let info = card.get_crtc(*handle)?;
-        let active = info.mode().map(|mode| Size::new(mode.size().0.into(), mode.size().1.into()));
-        Ok(Crtc { id: (*handle).into(), active })
-    };
-    resources.crtcs().iter().map(crtc).collect()
-}
-
-/// A descriptor that was made atomic sees the atomic properties of planes; others do not.
-fn has_atomic(card: &Looker) -> bool {
-    let first = card.plane_handles().ok().and_then(|planes| planes.first().copied());
-    first.and_then(|plane| properties(card, plane).ok()).is_some_and(|names| names.contains_key("FB_ID"))
-}
-
-fn limits(resources: &ResourceHandles, cap: &impl Fn(DriverCapability) -> u64) -> FramebufferLimits {
-    let (min_width, max_width) = bounds(&resources.supported_fb_width());
-    let (min_height, max_height) = bounds(&resources.supported_fb_height());
-    // 64x64 is what the kernel says of drivers that do not say.
-    let side = |which| u32::try_from(cap(which)).ok().filter(|side| *side > 0).unwrap_or(64);
-    FramebufferLimits {
-        min: Size::new(min_width, min_height),
-        max: Size::new(max_width, max_height),
-        cursor: Size::new(side(DriverCapability::CursorWidth), side(DriverCapability::CursorHeight)),
-    }
-}
-
-fn bounds(range: &impl RangeBounds<u32>) -> (u32, u32) {
-    let low = match range.start_bound() {
-        Bound::Included(low) => *low,
-        Bound::Excluded(low) => low.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let high = match range.end_bound() {
-        Bound::Included(high) => *high,
-        Bound::Excluded(high) => high.saturating_sub(1),
-        Bound::Unbounded => u32::MAX,
-    };
-    (low, high)
-}
-
-fn ids<T: Into<u32>>(handles: Vec<T>) -> Vec<u32> {
-    handles.into_iter().map(Into::into).collect()
 }

@@ -10,11 +10,12 @@ mod error;
 mod in_formats;
 mod kms;
 mod list;
+mod read;
 
 pub use cpu::{cpu_participant, renderer_participant};
 pub use error::DeviceError;
 pub(crate) use error::errno;
 pub use in_formats::{InFormatsError, parse_in_formats};
-pub(crate) use kms::properties;
 pub use kms::{Caps, Connector, Crtc, FramebufferLimits, KmsDevice, Plane, PlaneKind};
 pub use list::{DeviceList, DeviceProblem, list};
+pub(crate) use read::properties;

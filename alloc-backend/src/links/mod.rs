@@ -8,10 +8,12 @@
 //! A probe that passed is evidence for its size and layout only, and for memory in pieces it is weak: a heap may hand
 //! out adjacent pieces by luck. Therefore [`probe_scattered`] asks the question luck cannot answer.
 
+mod cache;
 mod gem;
 mod probe;
 mod scatter;
 mod test_commit;
 
+pub use cache::LinkCache;
 pub use probe::{Outcome, Probe, Step, check, probe};
 pub use scatter::probe_scattered;

@@ -1,0 +1,307 @@
+//! From participants to buffers: build the problem, solve it, try the answer, allocate, and think again where the
+//! kernel says no.
+//!
+//! Only what the solver chose is tried, at the layout it chose: when the kernel refuses, the refusal becomes a link and
+//! the solver is asked again. So a heap nobody would choose is never touched, and nothing is chosen untried.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::want::MAX_BUFFERS;
+use super::{Allocated, AllocatorError, Buffer, FailureReason, HeapFailure, Layout, Want};
+use crate::constraints::{Fourcc, Modifier};
+use crate::devices::KmsDevice;
+use crate::heaps::{DumbHeap, Heap, HeapId, HeapList};
+use crate::links::{LinkCache, Outcome, check, probe, probe_scattered};
+use crate::solver::problem::{Evidence, Link, Match, OptionSpec, Participant, Problem, Verdict};
+use crate::solver::{Answer, Resolution, solve};
+
+/// Most answers tried for one want before the last is taken as it is.
+const MAX_ROUNDS: usize = 64;
+/// Pitch alignments tried, in bytes, when a device refuses a layout whatever its memory: those that drivers ask for.
+const PITCH_ALIGNS: [u64; 3] = [64, 128, 256];
+
+/// The heaps and displays of a machine, and what is known of them.
+#[derive(Debug)]
+pub struct Allocator {
+    heaps: HeapList,
+    devices: Vec<Arc<KmsDevice>>,
+    links: LinkCache,
+}
+
+impl Allocator {
+    /// An allocator over these heaps; [`heaps::list`](crate::heaps::list) finds them.
+    pub fn new(heaps: HeapList) -> Self {
+        Allocator { heaps, devices: Vec::new(), links: LinkCache::default() }
+    }
+
+    /// Adds a display: finds out whether it takes memory in pieces, and lists its dumb buffers as a heap.
+    pub fn with_device(&mut self, device: Arc<KmsDevice>) {
+        if self.devices.iter().any(|known| known.name() == device.name()) {
+            return;
+        }
+        probe_scattered(&device, &self.heaps);
+        if let Some(heap) = DumbHeap::new(Arc::clone(&device)) {
+            self.heaps.heaps.push(Arc::new(heap));
+        }
+        self.devices.push(device);
+    }
+
+    /// The heaps.
+    pub fn heaps(&self) -> &HeapList {
+        &self.heaps
+    }
+
+    /// The displays.
+    pub fn devices(&self) -> &[Arc<KmsDevice>] {
+        &self.devices
+    }
+
+    /// What was tried so far, and how it went.
+    pub fn links(&self) -> &LinkCache {
+        &self.links
+    }
+
+    /// The question as it stands now: participants, heaps, what is known of both. Tries nothing.
+    pub fn problem(&self, want: &Want<'_>) -> Problem {
+        self.problem_without(want, &[])
+    }
+
+    /// Solves a want, trying what the solver chooses until it chooses nothing untried. Allocates nothing that stays.
+    pub fn resolve(&self, want: &Want<'_>) -> (Problem, Answer) {
+        self.resolve_without(want, &[])
+    }
+
+    /// Allocates what is wanted.
+    ///
+    /// # Errors
+    /// [`AllocatorError`] with the solver's reasons and every heap that failed; nothing stays allocated.
+    pub fn allocate(&self, want: &Want<'_>) -> Result<Allocated, AllocatorError> {
+        let mut failures: Vec<HeapFailure> = Vec::new();
+        loop {
+            let failed: Vec<HeapId> = failures.iter().map(|failure| failure.heap.clone()).collect();
+            let (problem, answer) = self.resolve_without(want, &failed);
+            let Answer::Solved(resolution) = answer else {
+                let (answer, problem) = (Box::new(answer), Box::new(problem));
+                return Err(AllocatorError::Unsolved { answer, failures, problem });
+            };
+            if resolution.count > MAX_BUFFERS {
+                return Err(AllocatorError::TooMany(resolution.count));
+            }
+            let layout = Layout::of(&resolution, want.size)?;
+            let Some(heap) = self.heaps.get(&resolution.heap) else {
+                // The solver chooses among the heaps of the problem, which are ours.
+                let answer = Box::new(Answer::Solved(resolution));
+                return Err(AllocatorError::Unsolved { answer, failures, problem: Box::new(problem) });
+            };
+            match self.allocate_from(&**heap, &resolution, &problem, &layout, want.name) {
+                Ok(buffers) => return Ok(Allocated { buffers, resolution, problem, failures }),
+                Err(why) => {
+                    let failure = HeapFailure { heap: heap.id().clone(), why };
+                    tracing::warn!(buffer = want.name, %failure, "heap failed, trying without it");
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+
+    fn allocate_from(
+        &self,
+        heap: &dyn Heap,
+        resolution: &Resolution,
+        problem: &Problem,
+        layout: &Layout,
+        name: &str,
+    ) -> Result<Vec<Buffer>, FailureReason> {
+        let contiguous = heap.facts().contiguous;
+        let mut buffers = Vec::new();
+        for _ in 0..resolution.count {
+            let buffer = Buffer::allocate(heap, layout, name).map_err(FailureReason::Buffer)?;
+            // What passed once may have passed by luck, where it is not known that the device takes any memory.
+            for device in self.touching(resolution, problem) {
+                if contiguous || device.takes_scattered() == Some(true) {
+                    continue;
+                }
+                let found = check(device, &buffer);
+                if found.link.verdict == Verdict::Refuses {
+                    self.links.keep(found.clone(), (layout.format(), layout.modifier()));
+                    return Err(FailureReason::Check(Box::new(found)));
+                }
+            }
+            buffers.push(buffer);
+        }
+        Ok(buffers)
+    }
+
+    fn problem_without(&self, want: &Want<'_>, failed: &[HeapId]) -> Problem {
+        let mut participants = want.participants.clone();
+        for participant in &mut participants {
+            self.apply_findings(participant);
+        }
+        let mut names: Vec<&str> = participants.iter().filter_map(|it| it.device.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let usable = |heap: &&Arc<dyn Heap>| {
+            !failed.contains(heap.id()) && (heap.makes_dma_bufs() || !want.dma_buf_only)
+        };
+        let heaps: Vec<&Arc<dyn Heap>> = self.heaps.heaps.iter().filter(usable).collect();
+        // No format takes fewer bytes than a few bits per pixel; 4 bytes is what most buffers have.
+        let mut links = self.links.links(want.size.area().saturating_mul(4));
+        for heap in heaps.iter().filter(|heap| !heap.makes_dma_bufs()) {
+            let none = |device: &&str| Link {
+                device: (*device).to_owned(),
+                heap: heap.id().as_str().to_owned(),
+                verdict: Verdict::Refuses,
+                evidence: Evidence::Declared,
+                bytes: None,
+            };
+            links.extend(names.iter().map(none));
+        }
+        let iommu = self.devices.iter().filter(|it| it.behind_iommu() && it.takes_scattered() != Some(false));
+        Problem {
+            size: want.size,
+            count: want.count.max(1),
+            heaps: heaps.into_iter().map(|heap| heap.facts()).collect(),
+            links,
+            iommu: iommu.map(|device| device.name().to_owned()).collect(),
+            participants,
+        }
+    }
+
+    /// What was found out after a participant was described.
+    fn apply_findings(&self, participant: &mut Participant) {
+        let Some(device) = self.device(participant.device.as_deref()) else { return };
+        if device.takes_scattered() == Some(false) {
+            participant.memory.contiguous = true;
+        }
+        for_options(participant, |option| {
+            if let Some(align) = pair_of(option).and_then(|pair| self.links.pitch_align(device.name(), pair))
+            {
+                let old = option.limits.pitch_align.unwrap_or(1);
+                if old % align != 0 {
+                    option.limits.pitch_align = Some(align);
+                }
+            }
+        });
+    }
+
+    fn resolve_without(&self, want: &Want<'_>, failed: &[HeapId]) -> (Problem, Answer) {
+        let mut problem = self.problem_without(want, failed);
+        let mut tried = HashSet::new();
+        for _ in 0..MAX_ROUNDS {
+            let Answer::Solved(resolution) = solve(&problem) else { break };
+            let Ok(layout) = Layout::of(&resolution, want.size) else { break };
+            if !self.try_answer(&mut problem, &resolution, &layout, &mut tried) {
+                return (problem, Answer::Solved(resolution));
+            }
+        }
+        let answer = solve(&problem);
+        (problem, answer)
+    }
+
+    /// Tries an answer with every display that would touch it; whether anything new was learned.
+    fn try_answer(
+        &self,
+        problem: &mut Problem,
+        resolution: &Resolution,
+        layout: &Layout,
+        tried: &mut HashSet<(String, String, Layout)>,
+    ) -> bool {
+        let pair = (layout.format(), layout.modifier());
+        let Some(heap) = self.heaps.get(&resolution.heap) else { return false };
+        for device in self.touching(resolution, problem) {
+            if self.links.accepted(device.name(), &resolution.heap, layout.bytes(), pair)
+                || !tried.insert((device.name().to_owned(), resolution.heap.clone(), layout.clone()))
+            {
+                continue;
+            }
+            let found = probe(device, &**heap, layout);
+            let layout_refused =
+                found.steps.iter().any(|step| matches!(step.outcome, Outcome::RefusedForAnyMemory(_)));
+            if layout_refused {
+                self.change_layout(problem, device.name(), pair, layout);
+            }
+            if found.link.verdict == Verdict::Accepts {
+                // A layout that passed only thanks to its pitch is a rule for next time.
+                if let Some(align) = problem_pitch_align(problem, device.name(), pair) {
+                    self.links.keep_pitch_align(device.name(), pair, align);
+                }
+            }
+            problem.links.push(found.link.clone());
+            self.links.keep(found, pair);
+            return true;
+        }
+        false
+    }
+
+    /// The device refuses this layout whatever the memory: ask for the next larger pitch alignment, or give the pair
+    /// up for this buffer.
+    fn change_layout(&self, problem: &mut Problem, device: &str, pair: (Fourcc, Modifier), layout: &Layout) {
+        let pitch = layout.planes().first().map_or(0, |plane| plane.pitch);
+        let next = PITCH_ALIGNS.into_iter().find(|align| pitch % align != 0);
+        for participant in problem.participants.iter_mut().filter(|it| it.device.as_deref() == Some(device)) {
+            match next {
+                Some(align) => for_options(participant, |option| {
+                    if pair_of(option) == Some(pair) {
+                        option.limits.pitch_align = Some(align);
+                    }
+                }),
+                None => retain_options(participant, |option| pair_of(option) != Some(pair)),
+            }
+        }
+        tracing::debug!(device, format = %pair.0, modifier = %pair.1, pitch, ?next, "layout refused");
+    }
+
+    fn device(&self, name: Option<&str>) -> Option<&KmsDevice> {
+        self.devices.iter().find(|device| Some(device.name()) == name).map(|device| &**device)
+    }
+
+    /// The displays among the satisfied participants, each once.
+    fn touching<'a>(&'a self, resolution: &Resolution, problem: &Problem) -> Vec<&'a KmsDevice> {
+        let satisfied = |it: &&Participant| resolution.satisfied.contains(&it.name);
+        let mut devices: Vec<&KmsDevice> = Vec::new();
+        for participant in problem.participants.iter().filter(satisfied) {
+            if let Some(device) = self.device(participant.device.as_deref()) {
+                if !devices.iter().any(|known| known.name() == device.name()) {
+                    devices.push(device);
+                }
+            }
+        }
+        devices
+    }
+}
+
+fn pair_of(option: &OptionSpec) -> Option<(Fourcc, Modifier)> {
+    match (option.format, option.modifier) {
+        (Match::Is(format), Match::Is(modifier)) => Some((format, modifier)),
+        _ => None,
+    }
+}
+
+/// Every list of options of a participant, however it is put.
+fn option_lists(participant: &mut Participant) -> impl Iterator<Item = &mut Vec<OptionSpec>> {
+    let own = participant.options.iter_mut();
+    let alternatives = participant.alternatives.iter_mut().flatten();
+    let groups = participant.groups.iter_mut().flatten().flatten();
+    own.chain(alternatives.chain(groups).map(|alternative| &mut alternative.options))
+}
+
+fn for_options(participant: &mut Participant, change: impl FnMut(&mut OptionSpec)) {
+    option_lists(participant).flatten().for_each(change);
+}
+
+fn retain_options(participant: &mut Participant, keep: impl Fn(&OptionSpec) -> bool) {
+    option_lists(participant).for_each(|options| options.retain(&keep));
+}
+
+fn problem_pitch_align(problem: &mut Problem, device: &str, pair: (Fourcc, Modifier)) -> Option<u64> {
+    let mut found = None;
+    for participant in problem.participants.iter_mut().filter(|it| it.device.as_deref() == Some(device)) {
+        for_options(participant, |option| {
+            if pair_of(option) == Some(pair) {
+                found = found.max(option.limits.pitch_align);
+            }
+        });
+    }
+    found
+}

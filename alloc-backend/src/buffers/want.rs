@@ -1,0 +1,110 @@
+//! What an allocator is asked, and what it answers.
+
+use std::fmt;
+
+use super::{Buffer, BufferError, LayoutError};
+use crate::constraints::Size;
+use crate::heaps::HeapId;
+use crate::links::Probe;
+use crate::solver::problem::{Participant, Problem};
+use crate::solver::{Answer, Resolution};
+
+/// Most buffers allocated at once; more is a mistake, or somebody's attempt at the machine's memory.
+pub(super) const MAX_BUFFERS: u64 = 64;
+
+/// What is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Want<'a> {
+    /// The picture, in pixels.
+    pub size: Size,
+    /// Who will touch it. Displays: [`KmsDevice::participant`].
+    pub participants: Vec<Participant>,
+    /// Buffers wanted at least, 1 to 64.
+    pub count: u32,
+    /// What debugfs will show.
+    pub name: &'a str,
+    /// Only memory that devices and Wayland clients can share as dma-bufs: no memfd.
+    pub dma_buf_only: bool,
+}
+
+/// Buffers, and why they are where they are.
+#[derive(Debug)]
+pub struct Allocated {
+    /// As many as the resolution's `count`.
+    pub buffers: Vec<Buffer>,
+    /// The answer they were made from.
+    pub resolution: Resolution,
+    /// The question, with what had been found out by then.
+    pub problem: Problem,
+    /// Heaps that were chosen first and then had no memory.
+    pub failures: Vec<HeapFailure>,
+}
+
+/// A heap that was chosen and could not deliver.
+#[derive(Debug, Clone)]
+pub struct HeapFailure {
+    /// Which.
+    pub heap: HeapId,
+    /// Why.
+    pub why: FailureReason,
+}
+
+/// Why a chosen heap could not deliver.
+#[derive(Debug, Clone)]
+pub enum FailureReason {
+    /// It gave no memory.
+    Buffer(BufferError),
+    /// It gave memory that a device refused, although it had taken such memory before.
+    Check(Box<Probe>),
+}
+
+impl fmt::Display for HeapFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            FailureReason::Buffer(error) => error.fmt(f),
+            FailureReason::Check(probe) => write!(f, "heap {}: {probe}", self.heap),
+        }
+    }
+}
+
+/// Why nothing was allocated.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AllocatorError {
+    /// No answer, or none is left after some heaps failed.
+    #[error("no heap serves this buffer: {}{}", in_words(.answer), in_list(.failures))]
+    Unsolved {
+        /// What the solver says.
+        answer: Box<Answer>,
+        /// What had been tried before.
+        failures: Vec<HeapFailure>,
+        /// The question: a problem file for a bug report.
+        problem: Box<Problem>,
+    },
+    /// The answer does not describe a buffer.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// More buffers than anybody needs.
+    #[error("{0} buffers asked, at most {MAX_BUFFERS} at once: ask for fewer")]
+    TooMany(u64),
+}
+
+fn in_words(answer: &Answer) -> String {
+    match answer {
+        Answer::Unsatisfiable { conflict, .. } => {
+            let parts: Vec<String> = conflict
+                .iter()
+                .map(|it| format!("{} wants {} {}", it.participant, it.field, it.value))
+                .collect();
+            format!("these cannot hold together: {}", parts.join(", "))
+        }
+        Answer::Underconstrained { why, .. } => format!("too little is said: {why}"),
+        Answer::SearchLimit { bound } => format!("the search was given up after {bound} steps"),
+        Answer::Invalid { where_, why } => format!("{where_}: {why}"),
+        Answer::Solved(_) => "the answer could not be carried out".to_owned(),
+    }
+}
+
+fn in_list(failures: &[HeapFailure]) -> String {
+    failures.iter().map(|failure| format!("; {failure}")).collect()
+}
