@@ -10,7 +10,10 @@ use heapwright_alloc::{
     solver::problem::{Match, OptionSpec, Participant, Role},
 };
 use smithay::{
-    backend::{allocator::Format, renderer::ImportDma as _},
+    backend::{
+        allocator::Format,
+        renderer::{ImportDma as _, pixman::PixmanRenderer},
+    },
     desktop::Window,
     output::Output,
 };
@@ -73,6 +76,16 @@ fn solvable(memory: &Memory, formats: &[(Fourcc, Modifier)], plane: Option<&str>
             memory.could_serve(participants)
         })
         .collect()
+}
+
+/// Everything that the renderer takes, whether or not there is memory for it.
+///
+/// # Errors
+/// [`FeedbackError`] when the format table cannot be made.
+pub fn unsolved(renderer: &PixmanRenderer) -> Result<Feedback, FeedbackError> {
+    let device = device_without_display();
+    let formats = renderer_pairs(renderer);
+    Feedback::new(device, vec![Tranche { target_device: device, scanout: false, formats }])
 }
 
 /// Feedback for surfaces that are composed.
@@ -168,8 +181,6 @@ impl Heapwright {
 
 /// The pairs of the software renderer.
 #[must_use]
-pub fn renderer_pairs(
-    renderer: &smithay::backend::renderer::pixman::PixmanRenderer,
-) -> Vec<(Fourcc, Modifier)> {
+pub fn renderer_pairs(renderer: &PixmanRenderer) -> Vec<(Fourcc, Modifier)> {
     pairs(renderer.dmabuf_formats())
 }

@@ -162,12 +162,8 @@ impl Heapwright {
             cursor_shape: CursorShapeManagerState::new::<Self>(&handle),
         };
         let mut seat_state = SeatState::new();
-        // What the renderer takes is the same on every backend; the device comes with the backend.
-        let source = feedback::Source {
-            device: feedback::device_without_display(),
-            formats: feedback::renderer_pairs(&PixmanRenderer::new()?),
-        };
-        let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::default(&memory, &source)?);
+        // A start: `advertise_dmabuf` puts the solver's answers in its place before any client is served.
+        let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::unsolved(&PixmanRenderer::new()?)?);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
 
         let listener = ListeningSocketSource::new_auto()?;

@@ -10,7 +10,9 @@ use rustix::{
     io::Errno,
 };
 use wayland_client::{
-    Connection, Dispatch, DispatchError, EventQueue, QueueHandle, WEnum, delegate_noop,
+    Connection, Dispatch, DispatchError, EventQueue, QueueHandle, WEnum,
+    backend::WaylandError,
+    delegate_noop,
     globals::{BindError, GlobalError, GlobalListContents, registry_queue_init},
     protocol::{
         wl_buffer, wl_callback, wl_compositor, wl_output, wl_pointer, wl_region, wl_registry, wl_seat,
@@ -56,7 +58,7 @@ pub enum Failed {
     Dispatch(#[from] DispatchError),
     /// The connection broke while writing or reading.
     #[error("the connection ended: {0}")]
-    Io(#[from] wayland_client::backend::WaylandError),
+    Io(#[from] WaylandError),
     /// poll failed.
     #[error("waiting for the compositor: {0}")]
     Poll(#[from] Errno),
@@ -211,7 +213,11 @@ fn turn(
         Err(Errno::INTR) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
-    guard.read()?;
+    match guard.read() {
+        // Woken without a whole message to read.
+        Err(WaylandError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+        read => read?,
+    };
     queue.dispatch_pending(client)?;
     Ok(())
 }

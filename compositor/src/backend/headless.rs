@@ -69,7 +69,7 @@ impl Headless {
     pub fn attach(state: &mut Heapwright, width: u32, height: u32) -> Result<(), HeadlessError> {
         // Three: one being drawn, one shown, and one that may be kept for a picture of the last window.
         let canvases = (0..3)
-            .map(|index| state.memory.canvas(width, height, &format!("headless-1 output {index}")))
+            .map(|_| state.memory.canvas(width, height, "headless-1 output"))
             .collect::<Result<Vec<_>, _>>()?;
         let output = Output::new(
             "headless-1".to_owned(),
