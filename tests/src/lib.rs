@@ -1,1 +1,3 @@
 //! The lab, conformance and hostile-client tests of Heapwright.
+
+pub mod lab;

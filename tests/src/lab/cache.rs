@@ -1,0 +1,121 @@
+//! Artefacts keyed by what they are made from: a changed recipe makes a new one, the same recipe never runs twice.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest as _, Sha256};
+
+use super::LabError;
+
+/// A directory of artefacts, outside of any checkout.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// `$HEAPWRIGHT_CACHE`, else `$XDG_CACHE_HOME/heapwright`, else `~/.cache/heapwright`.
+    ///
+    /// # Errors
+    /// [`LabError::NoCache`] when none is set, [`LabError::File`] when it can't be made.
+    pub fn open() -> Result<Self, LabError> {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let directory = set("HEAPWRIGHT_CACHE")
+            .or_else(|| set("XDG_CACHE_HOME").map(|path| path.join("heapwright")))
+            .or_else(|| set("HOME").map(|path| path.join(".cache/heapwright")))
+            .ok_or(LabError::NoCache)?;
+        fs::create_dir_all(&directory).map_err(LabError::file(&directory))?;
+        Ok(Cache { directory })
+    }
+
+    /// Where logs of builds go.
+    ///
+    /// # Errors
+    /// [`LabError::File`] when it can't be made.
+    pub fn logs(&self) -> Result<PathBuf, LabError> {
+        let logs = self.directory.join("logs");
+        fs::create_dir_all(&logs).map_err(LabError::file(&logs))?;
+        Ok(logs)
+    }
+
+    /// The directory of the artefact `name` made from `inputs`; `build` fills it, if it is not there yet.
+    ///
+    /// Others that want the same meanwhile wait. What a failed build leaves is removed.
+    ///
+    /// # Errors
+    /// Those of `build`, and [`LabError::File`].
+    pub fn artefact(
+        &self,
+        name: &str,
+        inputs: &[&str],
+        build: impl FnOnce(&Path) -> Result<(), LabError>,
+    ) -> Result<PathBuf, LabError> {
+        let mut hash = Sha256::new();
+        for input in inputs {
+            hash.update((input.len() as u64).to_le_bytes());
+            hash.update(input);
+        }
+        let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let done = self.directory.join(format!("{name}-{key}"));
+        if done.is_dir() {
+            return Ok(done);
+        }
+        let lock_path = self.directory.join(format!("{name}.lock"));
+        let lock = fs::File::create(&lock_path).map_err(LabError::file(&lock_path))?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|error| LabError::file(&lock_path)(error.into()))?;
+        if done.is_dir() {
+            return Ok(done);
+        }
+        let partial = self.directory.join(format!("{name}-{key}.partial"));
+        if partial.exists() {
+            // A build that was killed.
+            fs::remove_dir_all(&partial).map_err(LabError::file(&partial))?;
+        }
+        fs::create_dir_all(&partial).map_err(LabError::file(&partial))?;
+        build(&partial)?;
+        fs::rename(&partial, &done).map_err(LabError::file(&done))?;
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_recipe_runs_once_and_a_changed_one_anew() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache { directory: directory.path().to_owned() };
+        let runs = std::cell::Cell::new(0);
+        let make = |inputs: &[&str]| {
+            cache
+                .artefact("thing", inputs, |path| {
+                    runs.set(runs.get() + 1);
+                    fs::write(path.join("made"), "x").map_err(LabError::file(path))
+                })
+                .expect("an artefact")
+        };
+        let first = make(&["a", "b"]);
+        assert_eq!(make(&["a", "b"]), first);
+        assert_eq!(runs.get(), 1);
+        assert_ne!(make(&["ab", ""]), first, "the borders between inputs count");
+        assert_eq!(runs.get(), 2);
+        assert!(first.join("made").exists());
+    }
+
+    #[test]
+    fn a_failed_build_leaves_nothing_that_looks_done() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache { directory: directory.path().to_owned() };
+        let failed = cache.artefact("thing", &["a"], |_| Err(LabError::NoCache));
+        assert!(failed.is_err());
+        let built = cache.artefact("thing", &["a"], |path| {
+            assert_eq!(fs::read_dir(path).expect("the directory").count(), 0);
+            Ok(())
+        });
+        assert!(built.is_ok());
+    }
+}

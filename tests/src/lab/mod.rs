@@ -1,0 +1,32 @@
+//! The lab: real kernels with real KMS, dma-heaps and udmabuf, on a machine that has none.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`lane`] | the kinds of guest: User-Mode Linux now, QEMU later, one interface |
+//! | [`scenario`] | what is run in a guest, and what came of it |
+//! | [`uml`] | booting a User-Mode Linux guest |
+//! | [`kernel`], [`root`] | what a guest is made of, built once and cached |
+//! | [`mirror`] | Debian packages of another release, by the host's own apt |
+//! | [`cache`] | artefacts keyed by what they are made from |
+//! | [`cpu`] | processor time of a guest, taken on the host |
+
+pub mod cache;
+pub mod cpu;
+pub mod error;
+pub mod kernel;
+pub mod lane;
+pub mod mirror;
+pub mod root;
+pub mod scenario;
+pub mod step;
+pub mod uml;
+
+pub use error::LabError;
+pub use lane::Lane;
+pub use scenario::{Outcome, Scenario};
+
+/// A scenario for the User-Mode Linux lane.
+#[must_use]
+pub fn uml() -> Scenario {
+    Scenario::new(Lane::Uml)
+}

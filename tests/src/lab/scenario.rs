@@ -1,0 +1,142 @@
+//! What is run in a guest, and what came of it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{LabError, Lane, error::tail};
+
+/// What is run in a guest: a shell script and its surroundings.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub(super) lane: Lane,
+    pub(super) mounts: Vec<(PathBuf, String)>,
+    pub(super) path: Vec<String>,
+    pub(super) kernel_arguments: Vec<String>,
+    pub(super) memory: String,
+    pub(super) timeout: Duration,
+    pub(super) script: String,
+}
+
+impl Scenario {
+    /// An empty scenario: 2 GiB of memory and two minutes.
+    #[must_use]
+    pub fn new(lane: Lane) -> Self {
+        Scenario {
+            lane,
+            mounts: Vec::new(),
+            path: Vec::new(),
+            kernel_arguments: Vec::new(),
+            memory: "2G".to_owned(),
+            timeout: Duration::from_secs(120),
+            script: String::new(),
+        }
+    }
+
+    /// Makes a directory of the host visible in the guest, at an absolute path below `/run`.
+    #[must_use]
+    pub fn mount(mut self, host: impl Into<PathBuf>, guest: impl Into<String>) -> Self {
+        self.mounts.push((host.into(), guest.into()));
+        self
+    }
+
+    /// Puts the workspace's programs and examples, of the profile that runs this, on the guest's `PATH`.
+    ///
+    /// # Errors
+    /// [`LabError`] when they are not built.
+    pub fn with_workspace(mut self) -> Result<Self, LabError> {
+        let profile = profile_directory()?;
+        for program in ["heapwright", "examples/heapwright-paint"] {
+            let path = profile.join(program);
+            if !path.exists() {
+                return Err(LabError::NotBuilt { path });
+            }
+        }
+        self.path = vec!["/run/workspace".to_owned(), "/run/workspace/examples".to_owned()];
+        Ok(self.mount(profile, "/run/workspace"))
+    }
+
+    /// Adds to the kernel's command line, for instance `vkms.skip_vmap=1`.
+    #[must_use]
+    pub fn kernel_argument(mut self, argument: impl Into<String>) -> Self {
+        self.kernel_arguments.push(argument.into());
+        self
+    }
+
+    /// Memory of the guest, as the kernel takes it (`2G`).
+    #[must_use]
+    pub fn memory(mut self, memory: impl Into<String>) -> Self {
+        self.memory = memory.into();
+        self
+    }
+
+    /// Time after which the guest is killed.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs a shell script as root in a new guest. `$LAB_OUT` is a directory whose files the outcome gives back.
+    ///
+    /// # Errors
+    /// [`LabError`] when the guest fails; a script that fails is an [`Outcome`].
+    pub fn run(self, script: &str) -> Result<Outcome, LabError> {
+        self.run_live(script, &mut |_| {})
+    }
+
+    /// As [`run`](Self::run), with the output line by line as it comes.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_live(mut self, script: &str, live: &mut dyn FnMut(&str)) -> Result<Outcome, LabError> {
+        self.script = script.to_owned();
+        self.lane.run(&self, live)
+    }
+}
+
+/// The directory of the profile (`target/debug`) that the running program is in.
+fn profile_directory() -> Result<PathBuf, LabError> {
+    let program = env::current_exe().map_err(LabError::file("the running program"))?;
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    // Tests are in `deps`, examples in `examples`.
+    let inner = directory.ends_with("deps") || directory.ends_with("examples");
+    Ok(if inner { directory.parent().unwrap_or(directory) } else { directory }.to_owned())
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code of the script.
+    pub code: i32,
+    /// Everything it printed.
+    pub output: String,
+    pub(super) directory: tempfile::TempDir,
+}
+
+impl Outcome {
+    /// A file that the script left in `$LAB_OUT`.
+    ///
+    /// # Errors
+    /// [`LabError::File`] when there is none.
+    pub fn file(&self, name: &str) -> Result<Vec<u8>, LabError> {
+        let path = self.directory.path().join("out").join(name);
+        fs::read(&path).map_err(LabError::file(path))
+    }
+
+    /// As [`file`](Self::file), as text.
+    ///
+    /// # Errors
+    /// [`LabError::File`] when there is none.
+    pub fn text(&self, name: &str) -> Result<String, LabError> {
+        Ok(String::from_utf8_lossy(&self.file(name)?).into_owned())
+    }
+
+    /// The last lines of the output, for a failed assertion.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        tail(&self.output, 60)
+    }
+}
