@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use heapwright_alloc::buffers::{Allocator, Want};
@@ -12,7 +13,18 @@ use heapwright_alloc::constraints::Size;
 use heapwright_alloc::devices::KmsDevice;
 use heapwright_alloc::heaps::{self, Root};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to hear that stderr is closed.
+            let _ = writeln!(std::io::stderr(), "display-buffer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or("usage: display-buffer DEVICE [WIDTHxHEIGHT]")?;
     let size: Size = args.next().as_deref().unwrap_or("1024x768").parse()?;

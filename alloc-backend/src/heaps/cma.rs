@@ -124,3 +124,101 @@ fn areas(root: &Root) -> BTreeMap<PathBuf, u64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel whose counters rise with each allocation by what `rise` says, for so many pages.
+    struct Kernel {
+        directory: tempfile::TempDir,
+        root: Root,
+        calls: u64,
+    }
+
+    impl Kernel {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::at(directory.path());
+            for area in ["a", "b"] {
+                std::fs::create_dir_all(root.sys.join("kernel/mm/cma").join(area)).unwrap();
+            }
+            std::fs::create_dir_all(&root.proc).unwrap();
+            std::fs::write(root.proc.join("meminfo"), "MemTotal: 8 kB\nCmaTotal:  64 kB\nCmaFree: 60 kB\n")
+                .unwrap();
+            let mut kernel = Kernel { directory, root, calls: 0 };
+            kernel.count(0, "a", 0);
+            kernel.count(0, "b", 0);
+            kernel
+        }
+
+        fn area(&self, area: &str, file: &str) -> PathBuf {
+            self.root.sys.join("kernel/mm/cma").join(area).join(file)
+        }
+
+        fn count(&mut self, calls: u64, area: &str, pages: u64) {
+            self.calls += calls;
+            let text = format!("pgfault 3\ncma_alloc_success {}\ncma_alloc_fail 0\n", self.calls);
+            std::fs::write(self.root.proc.join("vmstat"), text).unwrap();
+            let file = self.area(area, "alloc_pages_success");
+            let before = number(&file).unwrap_or(0);
+            std::fs::write(&file, format!("{}\n", before + pages)).unwrap();
+            std::fs::write(self.area(area, "total_pages"), format!("{}\n", 65536 / page_size())).unwrap();
+        }
+
+        fn memory(&self) -> OwnedFd {
+            std::fs::File::open(self.directory.path()).unwrap().into()
+        }
+    }
+
+    fn watch(mut rise: impl FnMut(&mut Kernel, u64)) -> Option<CmaPool> {
+        let mut kernel = Kernel::new();
+        let root = kernel.root.clone();
+        let pool = observe(&root, |bytes| {
+            rise(&mut kernel, bytes / page_size());
+            Ok::<_, ()>(kernel.memory())
+        });
+        if let Some(pool) = &pool {
+            assert_eq!((pool.capacity(), pool.free()), (Some(65536), Some(61440)));
+        }
+        pool
+    }
+
+    #[test]
+    fn one_contiguous_allocation_each_time_is_cma_and_its_area_is_the_pool() {
+        let pool = watch(|kernel, pages| kernel.count(1, "b", pages)).unwrap();
+        assert_eq!(pool.id(), "cma:b");
+    }
+
+    #[test]
+    fn an_allocation_that_the_counter_does_not_see_is_not_cma() {
+        assert_eq!(watch(|_, _| {}), None);
+        let mut first = true;
+        let lucky = watch(|kernel, pages| {
+            if std::mem::take(&mut first) {
+                kernel.count(1, "a", pages);
+            }
+        });
+        assert_eq!(lucky, None);
+    }
+
+    #[test]
+    fn somebody_else_allocating_only_blurs_one_try() {
+        let mut tries = 0;
+        let pool = watch(|kernel, pages| {
+            tries += 1;
+            kernel.count(1, "a", pages);
+            if tries == 2 {
+                kernel.count(1, "b", 9);
+            }
+        });
+        assert_eq!(pool.unwrap().id(), "cma:a");
+        assert_eq!(watch(|kernel, pages| kernel.count(2, "a", pages)), None);
+    }
+
+    #[test]
+    fn where_areas_cannot_be_told_apart_all_of_cma_is_one_pool() {
+        let pool = watch(|kernel, _| kernel.count(1, "a", 1)).unwrap();
+        assert_eq!(pool.id(), "cma");
+    }
+}

@@ -52,8 +52,8 @@ pub enum HeapError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocError {
-    /// Zero bytes, or rows and pitch that do not fit the bytes.
-    #[error("heap {heap}: cannot allocate {what}: ask for a buffer of at least one byte whose rows fit")]
+    /// Zero bytes, rows and pitch that do not fit the bytes, or a memfd that cannot be wrapped.
+    #[error("heap {heap}: cannot make a buffer of {what}")]
     BadRequest {
         /// The heap asked.
         heap: HeapId,

@@ -1,8 +1,8 @@
 //! Plain memory from memfd: what is left on a machine without heaps, and the raw material of udmabuf.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
 use super::{AllocError, Allocation, Heap, HeapId, Request, Root};
@@ -63,7 +63,8 @@ pub(super) fn ram_facts(id: &HeapId, name: &str, max_bytes: Option<u64>) -> Heap
 
 /// A memfd of exactly `bytes`, its pages present and zero, sealed against any change of size.
 ///
-/// The pages are allocated here, so that a lack of memory is an error now and not a SIGBUS later.
+/// The pages are written here, so that a lack of memory is an error now and not a SIGBUS later; and written, not
+/// reserved with `fallocate`, because reserved pages are not zero to udmabuf: see `populate.rs`.
 pub(super) fn sealed(name: &str, bytes: u64) -> Result<OwnedFd, Errno> {
     let name = label(name);
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -73,10 +74,21 @@ pub(super) fn sealed(name: &str, bytes: u64) -> Result<OwnedFd, Errno> {
         other => other?,
     };
     rustix::fs::ftruncate(&fd, bytes)?;
-    rustix::io::retry_on_intr(|| rustix::fs::fallocate(fd.as_fd(), FallocateFlags::empty(), 0, bytes))?;
+    let mut at = 0;
+    while at < bytes {
+        let part = usize::try_from(bytes - at).map_or(ZEROES.len(), |left| left.min(ZEROES.len()));
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(&fd, &ZEROES[..part], at))?;
+        if written == 0 {
+            return Err(Errno::NOSPC);
+        }
+        at += written as u64;
+    }
     rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(fd)
 }
+
+/// What new memory is filled with: large enough that the calls do not count, small enough for a CPU's cache.
+static ZEROES: [u8; 65536] = [0; 65536];
 
 /// The name as memfd takes it: no zero byte, at most 249 bytes.
 fn label(name: &str) -> &str {

@@ -14,6 +14,7 @@ mod ioctl_dma_heap;
 mod ioctl_udmabuf;
 mod list;
 mod memfd;
+mod populate;
 mod root;
 mod udmabuf;
 

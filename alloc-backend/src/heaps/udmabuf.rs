@@ -1,11 +1,13 @@
 //! udmabuf: a memfd's pages as a dma-buf. Scattered, cached, ordinary memory; usually open to users.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::SealFlags;
 use rustix::io::Errno;
 
 use super::memfd::{check_limit, page_rounded, page_size, ram_facts, sealed};
+use super::populate::populate;
 use super::{AllocError, Allocation, Heap, HeapError, HeapId, Request, Root, ioctl_udmabuf};
 use crate::solver::problem::HeapFacts;
 
@@ -50,13 +52,46 @@ impl UdmabufHeap {
     ///
     /// The memfd must be sealed with `F_SEAL_SHRINK`, not sealed against writing; offset and bytes must be
     /// multiples of the page size. The dma-buf shares its pages: the memfd's owner goes on writing into them.
+    /// Pages nobody has touched are made zero first, see `populate.rs`.
     /// Name it with [`set_name`](crate::buffers::dma_buf::set_name).
     ///
     /// # Errors
-    /// [`AllocError`]; EINVAL means one of the conditions above does not hold.
+    /// [`AllocError::BadRequest`] when one of the conditions above does not hold.
     pub fn wrap(&self, memfd: impl AsFd, offset: u64, bytes: u64) -> Result<OwnedFd, AllocError> {
         check_limit(&self.id, bytes, self.max_bytes, self.limit)?;
-        ioctl_udmabuf::create(self.node.as_fd(), memfd.as_fd(), offset, bytes)
+        let memfd = memfd.as_fd();
+        let bad = |why: &str| {
+            Err(AllocError::BadRequest {
+                heap: self.id.clone(),
+                what: format!("{bytes} bytes at {offset} of a memfd: {why}"),
+            })
+        };
+        // Only memory has seals, so a file of a slow or hostile file system is not even looked at.
+        match rustix::fs::fcntl_get_seals(memfd) {
+            Ok(seals) if seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) => {
+                return bad("it is sealed against writing");
+            }
+            Ok(seals) if !seals.contains(SealFlags::SHRINK) => {
+                return bad("it is not sealed with F_SEAL_SHRINK");
+            }
+            Ok(_) => {}
+            Err(_) => return bad("it is none"),
+        }
+        if bytes == 0 || bytes % page_size() != 0 || offset % page_size() != 0 {
+            return bad("not whole pages");
+        }
+        let failed = |what| move |errno| AllocError::from_errno(&self.id, what, bytes, errno);
+        let size = rustix::fs::fstat(memfd).map_err(failed("measure a memfd"))?.st_size;
+        let size = u64::try_from(size).unwrap_or(0);
+        if offset.checked_add(bytes).is_none_or(|end| end > size) {
+            return bad(&format!("it ends at {size}"));
+        }
+        populate(memfd, offset, bytes).map_err(failed("populate a memfd"))?;
+        self.create(memfd, offset, bytes)
+    }
+
+    fn create(&self, memfd: BorrowedFd<'_>, offset: u64, bytes: u64) -> Result<OwnedFd, AllocError> {
+        ioctl_udmabuf::create(self.node.as_fd(), memfd, offset, bytes)
             .map_err(|errno| AllocError::from_errno(&self.id, "wrap a memfd", bytes, errno))
     }
 }
@@ -76,7 +111,7 @@ impl Heap for UdmabufHeap {
         let memfd = sealed(request.name, bytes)
             .map_err(|errno| AllocError::from_errno(&self.id, "make a memfd", bytes, errno))?;
         // The dma-buf pins the pages, so the memfd can go: nobody else can ever write to it.
-        let fd = self.wrap(&memfd, 0, bytes)?;
+        let fd = self.create(memfd.as_fd(), 0, bytes)?;
         Ok(Allocation { fd, bytes, pitch_hint: None })
     }
 

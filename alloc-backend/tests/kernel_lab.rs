@@ -1,0 +1,413 @@
+//! What needs a kernel with dma-heaps, udmabuf and vkms: run in the lab, as root, with `--ignored`.
+//!
+//! A test here fails where its device is missing; it never skips.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are no tests to clippy.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use drm::control::{AtomicCommitFlags, Device as _, atomic::AtomicModeReq, connector, from_u32, property};
+use drm::{ClientCapability, Device as _};
+use heapwright_alloc::buffers::dma_buf::{self, Access, FdKind};
+use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Mapping, Want};
+use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
+use heapwright_alloc::devices::{self, KmsDevice, PlaneKind, cpu_participant};
+use heapwright_alloc::heaps::{self, AllocError, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap};
+use heapwright_alloc::links::{Outcome, probe, probe_scattered};
+use heapwright_alloc::solver::PlaneLayout;
+use heapwright_alloc::solver::problem::Verdict;
+use rustix::fs::{MemfdFlags, SealFlags};
+
+/// These tests count what the whole machine holds, so they take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn vkms() -> Arc<KmsDevice> {
+    let found = devices::list(&Root::default());
+    let device = found.devices.into_iter().find(|device| device.driver() == "vkms");
+    Arc::new(device.expect("a vkms device"))
+}
+
+fn heaps_with(device: &Arc<KmsDevice>) -> HeapList {
+    let mut found = heaps::list(&Root::default());
+    assert!(found.problems.is_empty(), "{:?}", found.problems);
+    found.heaps.push(Arc::new(DumbHeap::new(Arc::clone(device)).expect("dumb buffers")));
+    found
+}
+
+fn layout(width: u32, height: u32) -> Layout {
+    let pitch = u64::from(width) * 4;
+    let size = pitch * u64::from(height);
+    let planes = vec![PlaneLayout { offset: 0, pitch, size }];
+    let bytes = size.next_multiple_of(4096);
+    Layout::new(Size::new(width, height), Fourcc::XRGB8888, Modifier::LINEAR, planes, bytes).unwrap()
+}
+
+fn outcome<'a>(found: &'a heapwright_alloc::links::Probe, what: &str) -> Option<&'a Outcome> {
+    found.steps.iter().find(|step| step.what == what).map(|step| &step.outcome)
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap and udmabuf"]
+fn every_heap_is_listed_and_memfd_is_last() {
+    let _turn = turn();
+    let found = heaps::list(&Root::default());
+    assert!(found.problems.is_empty(), "{:?}", found.problems);
+    let nodes = fs::read_dir("/dev/dma_heap").unwrap().count();
+    assert_eq!(found.heaps.len(), nodes + 2);
+    assert_eq!(found.heaps.last().unwrap().id().as_str(), "memfd");
+    // User-Mode Linux has no contiguous allocator, so nothing may claim to be contiguous.
+    assert!(found.heaps.iter().all(|heap| !heap.facts().contiguous));
+}
+
+#[test]
+#[ignore = "needs the lab: vkms"]
+fn planes_are_kept_apart_with_their_kinds_and_modifiers() {
+    let _turn = turn();
+    let device = vkms();
+    let crtc = device.crtcs()[0].id;
+    assert!(device.planes().iter().any(|plane| plane.kind == PlaneKind::Primary));
+    let alternatives = device.participant(crtc, "screen").alternatives.unwrap();
+    let serving = device.planes().iter().filter(|plane| plane.possible_crtcs.contains(&crtc)).count();
+    assert_eq!(alternatives.len(), serving);
+    let has = |plane: &devices::Plane| plane.options.contains(&(Fourcc::XRGB8888, Modifier::LINEAR));
+    assert!(device.planes().iter().any(has));
+    assert!(device.limits().max.width >= 1024 && device.limits().cursor.width > 0);
+    let caps = device.caps();
+    assert!(caps.prime_import && caps.prime_export && caps.dumb && caps.atomic, "{caps:?}");
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn a_buffer_of_every_heap_but_memfd_imports_and_becomes_a_framebuffer() {
+    let _turn = turn();
+    let device = vkms();
+    for heap in &heaps_with(&device).heaps {
+        let found = probe(&device, &**heap, &layout(800, 600));
+        if heap.makes_dma_bufs() {
+            assert_eq!(found.link.verdict, Verdict::Accepts, "{found}");
+            assert_eq!(outcome(&found, "AddFB2"), Some(&Outcome::Passed), "{found}");
+        } else {
+            assert_eq!(found.link.verdict, Verdict::Refuses, "{found}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: udmabuf and vkms"]
+fn vkms_takes_memory_in_pieces_and_the_kernel_makes_such_a_buffer() {
+    let _turn = turn();
+    let device = vkms();
+    assert_eq!(device.takes_scattered(), None);
+    assert_eq!(probe_scattered(&device, &heaps::list(&Root::default())), Some(true));
+    assert_eq!(device.takes_scattered(), Some(true));
+}
+
+#[test]
+#[ignore = "needs the lab: vkms"]
+fn a_layout_that_no_memory_serves_is_not_held_against_the_heap() {
+    let _turn = turn();
+    let device = vkms();
+    let size = Size::new(800, 600);
+    // A pitch of one byte: AddFB2 refuses it whatever the memory.
+    let planes = vec![PlaneLayout { offset: 0, pitch: 1, size: 600 }];
+    let layout = Layout::new(size, Fourcc::XRGB8888, Modifier::LINEAR, planes, 4096).unwrap();
+    let heaps = heaps::list(&Root::default());
+    let found = probe(&device, &*heaps.heaps[0], &layout);
+    assert_eq!(found.link.verdict, Verdict::Unknown, "{found}");
+    assert!(matches!(outcome(&found, "AddFB2"), Some(Outcome::RefusedForAnyMemory(_))), "{found}");
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn memory_is_zeroed_also_after_somebody_wrote_to_it() {
+    let _turn = turn();
+    let device = vkms();
+    for heap in &heaps_with(&device).heaps {
+        for _ in 0..4 {
+            let buffer = Buffer::allocate(&**heap, &layout(640, 480), "zero").unwrap();
+            let mut mapping = buffer.map().unwrap();
+            assert_eq!(mapping.len() as u64, buffer.bytes());
+            assert!(mapping.read().unwrap().iter().all(|byte| *byte == 0), "{}", heap.id());
+            mapping.write().unwrap().fill(0xa5);
+            let again = buffer.map_read_only().unwrap();
+            assert!(again.read().unwrap().iter().all(|byte| *byte == 0xa5), "{}", heap.id());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: udmabuf"]
+fn a_clients_memfd_is_wrapped_without_showing_what_its_pages_held_before() {
+    let _turn = turn();
+    let heap = UdmabufHeap::open(Path::new("/dev/udmabuf"), &Root::default()).unwrap();
+    let memfd = |bytes: u64, seals: SealFlags| {
+        let fd = rustix::fs::memfd_create("pool", MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&fd, bytes).unwrap();
+        rustix::fs::fcntl_add_seals(&fd, seals).unwrap();
+        fd
+    };
+    for _ in 0..8 {
+        // Some memory with something in it, given back.
+        let used = memfd(1 << 20, SealFlags::SHRINK);
+        rustix::io::pwrite(&used, &[0xa5; 1 << 20], 0).unwrap();
+        drop(used);
+        let reserved = memfd(1 << 20, SealFlags::SHRINK);
+        rustix::fs::fallocate(&reserved, rustix::fs::FallocateFlags::empty(), 0, 1 << 20).unwrap();
+        rustix::io::pwrite(&reserved, b"pixels", 4096).unwrap();
+        let wrapped = heap.wrap(&reserved, 4096, 8 * 4096).unwrap();
+        let mapping = Mapping::new(wrapped.as_fd(), 8 * 4096, false).unwrap();
+        let bytes = mapping.read().unwrap();
+        assert!(bytes.starts_with(b"pixels") && bytes[6..].iter().all(|byte| *byte == 0));
+    }
+    for (fd, offset, bytes, why) in [
+        (memfd(8192, SealFlags::empty()), 0, 4096, "F_SEAL_SHRINK"),
+        (memfd(8192, SealFlags::SHRINK | SealFlags::WRITE), 0, 4096, "sealed against writing"),
+        (memfd(8192, SealFlags::SHRINK), 4096, 8192, "it ends at 8192"),
+        (memfd(8192, SealFlags::SHRINK), 0, 0, "whole pages"),
+        (memfd(8192, SealFlags::SHRINK), 0, 100, "whole pages"),
+        (memfd(8192, SealFlags::SHRINK), u64::MAX - 4095, 4096, "it ends at 8192"),
+        (rustix::pipe::pipe().unwrap().0, 0, 4096, "it is none"),
+    ] {
+        let error = heap.wrap(fd, offset, bytes).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn a_dma_buf_is_known_by_its_file_system_and_its_real_size() {
+    let _turn = turn();
+    let device = vkms();
+    for heap in heaps_with(&device).heaps.iter().filter(|heap| heap.makes_dma_bufs()) {
+        let buffer = Buffer::allocate(&**heap, &layout(100, 100), "kind").unwrap();
+        assert_eq!(dma_buf::kind(buffer.fd()), FdKind::DmaBuf);
+        assert_eq!(dma_buf::byte_size(buffer.fd()).unwrap(), buffer.bytes());
+        let fence = dma_buf::export_sync_file(buffer.fd(), Access::Write).unwrap();
+        dma_buf::import_sync_file(buffer.fd(), Access::Write, fence.as_fd()).unwrap();
+        let beyond = vec![PlaneLayout { offset: buffer.bytes(), pitch: 4, size: 4 }];
+        let size = Size::new(1, 1);
+        assert!(Buffer::import(buffer.into_fd(), size, Fourcc::XRGB8888, Modifier::LINEAR, beyond).is_err());
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: udmabuf"]
+fn the_size_limit_of_udmabuf_is_read_and_when_it_changes_later_the_kernels_word_holds() {
+    let _turn = turn();
+    let node = Path::new("/dev/udmabuf");
+    let directory = tempfile::tempdir().unwrap();
+    let parameters = directory.path().join("sys/module/udmabuf/parameters");
+    fs::create_dir_all(&parameters).unwrap();
+    fs::write(parameters.join("size_limit_mb"), "1\n").unwrap();
+    fs::write(parameters.join("list_limit"), "7\n").unwrap();
+    let limited = UdmabufHeap::open(node, &Root::at(directory.path())).unwrap();
+    assert_eq!((limited.facts().max_bytes, limited.facts().max_ranges), (Some(1 << 20), Some(7)));
+    assert!(limited.allocate(&Request::bytes(1 << 20, "fits")).is_ok());
+    let error = limited.allocate(&Request::bytes((1 << 20) + 1, "large")).unwrap_err();
+    assert!(matches!(error, AllocError::TooLarge { max_bytes: 1_048_576, .. }), "{error}");
+
+    let heap = UdmabufHeap::open(node, &Root::default()).unwrap();
+    let parameter = "/sys/module/udmabuf/parameters/size_limit_mb";
+    let before = fs::read_to_string(parameter).unwrap();
+    fs::write(parameter, "1").unwrap();
+    let refused = heap.allocate(&Request::bytes(2 << 20, "large"));
+    fs::write(parameter, before.trim()).unwrap();
+    assert!(matches!(refused, Err(AllocError::Refused { .. })), "{refused:?}");
+    assert!(heap.allocate(&Request::bytes(2 << 20, "large")).is_ok());
+}
+
+fn bufinfo() -> String {
+    fs::read_to_string("/sys/kernel/debug/dma_buf/bufinfo").expect("debugfs with dma_buf/bufinfo")
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and debugfs"]
+fn buffers_can_be_found_by_name_in_debugfs() {
+    let _turn = turn();
+    let device = vkms();
+    for heap in heaps_with(&device).heaps.iter().filter(|heap| heap.makes_dma_bufs()) {
+        let buffer = Buffer::allocate(&**heap, &layout(64, 64), "hw-found-by-name").unwrap();
+        assert!(bufinfo().contains("hw-found-by-name"), "{}", heap.id());
+        buffer.set_name("hw-renamed-with-far-too-many-characters-for-it").unwrap();
+        assert!(bufinfo().contains("hw-renamed-with-far-too-many-ch"), "{}", heap.id());
+        drop(buffer);
+        assert!(!bufinfo().contains("hw-renamed"), "{}", heap.id());
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf, vkms and debugfs"]
+fn a_thousand_allocations_and_probes_leave_nothing_behind() {
+    let _turn = turn();
+    let device = vkms();
+    let heaps = heaps_with(&device);
+    let minor = rustix::fs::minor(device.dev());
+    let framebuffers = || {
+        let text = fs::read_to_string(format!("/sys/kernel/debug/dri/{minor}/framebuffer")).unwrap();
+        text.matches("framebuffer[").count()
+    };
+    let held = || {
+        let descriptors = fs::read_dir("/proc/self/fd").unwrap().count();
+        // A leaked GEM handle keeps its dma-buf, so it would stay in this list.
+        (descriptors, bufinfo().matches("exp_name").count().max(bufinfo().lines().count()), framebuffers())
+    };
+    let shape = layout(320, 240);
+    let round = |heap: &Arc<dyn Heap>| {
+        let found = probe(&device, &**heap, &shape);
+        assert_eq!(found.link.verdict == Verdict::Accepts, heap.makes_dma_bufs(), "{found}");
+        drop(Buffer::allocate(&**heap, &shape, "leak").unwrap().map().unwrap());
+    };
+    heaps.heaps.iter().for_each(round);
+    let before = held();
+    for turn in 0..1000 {
+        round(&heaps.heaps[turn % heaps.heaps.len()]);
+    }
+    assert_eq!(held(), before);
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn a_buffer_for_painter_and_screen_comes_from_memory_the_screen_was_seen_to_take() {
+    let _turn = turn();
+    let device = vkms();
+    let mut allocator = Allocator::new(heaps::list(&Root::default()));
+    allocator.with_device(Arc::clone(&device));
+    let often = CpuAccess { read: Frequency::None, write: Frequency::Often };
+    let painter = cpu_participant("painter", &[Fourcc::XRGB8888], often);
+    let screen = device.participant(device.crtcs()[0].id, "screen");
+    let want = Want {
+        size: Size::new(1024, 768),
+        participants: vec![painter, screen],
+        count: 3,
+        name: "spine",
+        dma_buf_only: true,
+    };
+    let made = allocator.allocate(&want).unwrap();
+    assert_eq!(made.buffers.len(), 3);
+    assert_eq!(made.resolution.satisfied, ["painter", "screen"]);
+    assert_eq!(made.buffers[0].planes()[0].pitch, 4096);
+    let links = allocator.links().probes();
+    let chosen = |it: &&heapwright_alloc::links::Probe| it.link.heap == made.resolution.heap;
+    assert_eq!(links.iter().find(chosen).unwrap().link.bytes, Some(1024 * 768 * 4));
+    // The second time nothing is left to try.
+    allocator.allocate(&want).unwrap();
+    assert_eq!(allocator.links().probes(), links);
+}
+
+#[test]
+#[ignore = "needs the lab: vkms without another master"]
+fn the_master_of_a_lit_screen_also_asks_test_only_and_the_screen_stays_as_it_is() {
+    let _turn = turn();
+    let path = vkms().path().to_owned();
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let lit = Lit::new(file);
+    let device = KmsDevice::from_fd(&lit).unwrap();
+    let size = device.crtcs()[0].active.expect("an active CRTC");
+    let heaps = heaps::list(&Root::default());
+    let shown = || lit.get_crtc(lit.resource_handles().unwrap().crtcs()[0]).unwrap().framebuffer();
+    let before = shown();
+    for heap in heaps.heaps.iter().filter(|heap| heap.makes_dma_bufs()) {
+        let found = probe(&device, &**heap, &layout(size.width, size.height));
+        assert_eq!(outcome(&found, "TEST_ONLY"), Some(&Outcome::Passed), "{found}");
+        let small = probe(&device, &**heap, &layout(64, 64));
+        assert!(matches!(outcome(&small, "TEST_ONLY"), Some(Outcome::NotTried(_))), "{small}");
+    }
+    assert_eq!(shown(), before);
+}
+
+/// A screen that shows a dumb buffer.
+struct Lit(fs::File);
+
+impl AsFd for Lit {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl drm::Device for Lit {}
+impl drm::control::Device for Lit {}
+
+impl Lit {
+    fn new(file: fs::File) -> Self {
+        let card = Lit(file);
+        card.set_client_capability(ClientCapability::UniversalPlanes, true).unwrap();
+        card.set_client_capability(ClientCapability::Atomic, true).unwrap();
+        let resources = card.resource_handles().unwrap();
+        let crtc = resources.crtcs()[0];
+        let connected = |it: &&connector::Handle| {
+            card.get_connector(**it, true).is_ok_and(|info| info.state() == connector::State::Connected)
+        };
+        let connector = *resources.connectors().iter().find(connected).expect("a connected connector");
+        let mode = card.get_connector(connector, false).unwrap().modes()[0];
+        let size = (u32::from(mode.size().0), u32::from(mode.size().1));
+        let dumb = card.create_dumb_buffer(size, drm::buffer::DrmFourcc::Xrgb8888, 32).unwrap();
+        let framebuffer = card.add_framebuffer(&dumb, 24, 32).unwrap();
+        let mut request = AtomicModeReq::new();
+        let blob = u64::from(card.create_property_blob(&mode).unwrap());
+        card.add(&mut request, crtc, &[("MODE_ID", blob), ("ACTIVE", 1)]);
+        card.add(&mut request, connector, &[("CRTC_ID", u32::from(crtc).into())]);
+        let device = KmsDevice::from_fd(&card).unwrap();
+        let plane = device.planes().iter().find(|plane| plane.kind == PlaneKind::Primary).unwrap();
+        let plane: drm::control::plane::Handle = from_u32(plane.id).unwrap();
+        let (width, height) = (u64::from(size.0), u64::from(size.1));
+        let values = [
+            ("FB_ID", u32::from(framebuffer).into()),
+            ("CRTC_ID", u32::from(crtc).into()),
+            ("SRC_X", 0),
+            ("SRC_Y", 0),
+            ("SRC_W", width << 16),
+            ("SRC_H", height << 16),
+            ("CRTC_X", 0),
+            ("CRTC_Y", 0),
+            ("CRTC_W", width),
+            ("CRTC_H", height),
+        ];
+        card.add(&mut request, plane, &values);
+        card.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request).unwrap();
+        card
+    }
+
+    fn add<T: drm::control::ResourceHandle>(
+        &self,
+        to: &mut AtomicModeReq,
+        object: T,
+        values: &[(&str, u64)],
+    ) {
+        let names = self.get_properties(object).unwrap().as_hashmap(self).unwrap();
+        for (name, value) in values {
+            to.add_property(object, names[*name].handle(), property::Value::Unknown(*value));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: prints times, proves nothing"]
+fn times_of_allocation_and_probe() {
+    let _turn = turn();
+    let device = vkms();
+    for heap in &heaps_with(&device).heaps {
+        for (width, height) in [(1024, 768), (1920, 1080)] {
+            let shape = layout(width, height);
+            // The clock of User-Mode Linux ticks every 10 ms, so many are timed together.
+            let time = |what: &dyn Fn()| {
+                let start = std::time::Instant::now();
+                (0..200).for_each(|_| what());
+                start.elapsed().as_micros() / 200
+            };
+            let allocate = time(&|| drop(Buffer::allocate(&**heap, &shape, "time").unwrap()));
+            let probed = time(&|| drop(probe(&device, &**heap, &shape)));
+            let name = heap.id();
+            let _ = writeln!(
+                std::io::stderr(),
+                "{name} {width}x{height}: allocate {allocate} us, probe {probed} us"
+            );
+        }
+    }
+}
