@@ -5,10 +5,7 @@
 
 use std::{os::unix::fs::MetadataExt as _, sync::Arc};
 
-use heapwright_alloc::{
-    constraints::{Fourcc, Modifier},
-    solver::problem::{Match, OptionSpec, Participant, Role},
-};
+use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
 use smithay::{
     backend::{
         allocator::Format,
@@ -22,7 +19,7 @@ use tracing::{debug, info, warn};
 use crate::{
     backend::Backend,
     dmabuf::{Feedback, FeedbackError, Tranche},
-    memory::Memory,
+    memory::{Memory, PlaneOf},
     shell::window::{Mode, mode_of},
     state::Heapwright,
 };
@@ -32,9 +29,14 @@ use crate::{
 pub struct Source {
     /// dev_t of the device.
     pub device: u64,
+    /// Size that buffers are asked for at, in pixels.
+    pub size: Size,
     /// Pairs of the renderer, best first.
     pub formats: Vec<(Fourcc, Modifier)>,
 }
+
+/// A picture that every heap can be asked about, for surfaces whose size is not known.
+pub const USUAL: Size = Size { width: 640, height: 480 };
 
 /// Pairs in our own words, sorted so that the common formats come first.
 pub fn pairs(formats: impl IntoIterator<Item = Format>) -> Vec<(Fourcc, Modifier)> {
@@ -47,35 +49,6 @@ pub fn pairs(formats: impl IntoIterator<Item = Format>) -> Vec<(Fourcc, Modifier
     pairs.sort_by_key(|(format, modifier)| (rank(*format).unwrap_or(usize::MAX), *format, *modifier));
     pairs.dedup();
     pairs
-}
-
-/// A participant that takes exactly one pair.
-fn takes(name: &str, device: Option<&str>, role: Role, pair: (Fourcc, Modifier)) -> Participant {
-    Participant {
-        name: name.to_owned(),
-        device: device.map(str::to_owned),
-        role,
-        options: Some(vec![OptionSpec {
-            format: Match::Is(pair.0),
-            modifier: Match::Is(pair.1),
-            ..OptionSpec::default()
-        }]),
-        ..Participant::default()
-    }
-}
-
-/// The pairs of `formats` for which there is memory that all can use; `plane` names a display device that must too.
-fn solvable(memory: &Memory, formats: &[(Fourcc, Modifier)], plane: Option<&str>) -> Vec<(Fourcc, Modifier)> {
-    formats
-        .iter()
-        .copied()
-        .filter(|pair| {
-            let mut participants =
-                vec![takes("client", None, Role::Cpu, *pair), takes("renderer", None, Role::Sample, *pair)];
-            participants.extend(plane.map(|device| takes("plane", Some(device), Role::Scanout, *pair)));
-            memory.could_serve(participants)
-        })
-        .collect()
 }
 
 /// Everything that the renderer takes, whether or not there is memory for it.
@@ -93,30 +66,24 @@ pub fn unsolved(renderer: &PixmanRenderer) -> Result<Feedback, FeedbackError> {
 /// # Errors
 /// [`FeedbackError`] when no pair is left, or the format table cannot be made.
 pub fn default(memory: &Memory, source: &Source) -> Result<Feedback, FeedbackError> {
-    let formats = solvable(memory, &source.formats, None);
+    let formats = memory.sampled(source.size, &source.formats);
     Feedback::new(source.device, vec![Tranche { target_device: source.device, scanout: false, formats }])
 }
 
-/// Feedback for a surface that a plane with `plane_formats` of display `name` would take.
+/// Feedback for a surface that covers an output, so that `plane` would take it.
 ///
 /// # Errors
 /// As [`default`].
-pub fn scanout(
-    memory: &Memory,
-    source: &Source,
-    name: &str,
-    plane_formats: &[(Fourcc, Modifier)],
-) -> Result<Feedback, FeedbackError> {
-    // What the renderer does not take can't be shown on a frame that must be composed.
-    let both: Vec<_> = plane_formats.iter().copied().filter(|pair| source.formats.contains(pair)).collect();
-    let direct = solvable(memory, &both, Some(name));
-    let formats = solvable(memory, &source.formats, None);
+pub fn scanout(memory: &Memory, source: &Source, plane: PlaneOf<'_>) -> Result<Feedback, FeedbackError> {
+    let target_device = source.device;
+    let direct = memory.scanned_out(source.size, &source.formats, plane);
+    let formats = memory.sampled(source.size, &source.formats);
     let mut tranches = Vec::new();
     if !direct.is_empty() {
-        tranches.push(Tranche { target_device: source.device, scanout: true, formats: direct });
+        tranches.push(Tranche { target_device, scanout: true, formats: direct });
     }
-    tranches.push(Tranche { target_device: source.device, scanout: false, formats });
-    Feedback::new(source.device, tranches)
+    tranches.push(Tranche { target_device, scanout: false, formats });
+    Feedback::new(target_device, tranches)
 }
 
 /// The device number to tell clients on a machine where we drive no display: a DRM node if there is one, because
@@ -166,10 +133,9 @@ impl Heapwright {
     }
 
     fn scanout_feedback(&self, output: &Output) -> Option<Arc<Feedback>> {
-        let source = self.backend.feedback_source()?;
         let Backend::Kms(kms) = &self.backend else { return None };
-        let (device, formats) = kms.plane_formats(output)?;
-        match scanout(&self.memory, &source, &device, &formats) {
+        let source = Source { size: size_of(output)?, ..self.backend.feedback_source()? };
+        match scanout(&self.memory, &source, kms.primary_plane(output)?) {
             Ok(feedback) => Some(Arc::new(feedback)),
             Err(error) => {
                 debug!(%error, "no scan-out feedback");
@@ -177,6 +143,12 @@ impl Heapwright {
             }
         }
     }
+}
+
+/// Pixels of an output's mode.
+fn size_of(output: &Output) -> Option<Size> {
+    let size = output.current_mode()?.size;
+    Some(Size { width: u32::try_from(size.w).ok()?, height: u32::try_from(size.h).ok()? })
 }
 
 /// The pairs of the software renderer.

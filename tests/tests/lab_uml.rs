@@ -33,7 +33,8 @@ fn exit_code_output_and_files_come_back() {
 
 #[test]
 fn a_guest_that_hangs_is_an_error_of_its_own() {
-    let error = lab::uml().timeout(Duration::from_secs(3)).run("echo before; sleep 1000").expect_err("a time-out");
+    let error =
+        lab::uml().timeout(Duration::from_secs(3)).run("echo before; sleep 1000").expect_err("a time-out");
     assert!(matches!(&error, LabError::Timeout { tail, .. } if tail.ends_with("before")), "{error}");
 }
 
@@ -46,7 +47,9 @@ fn a_guest_that_dies_is_an_error_of_its_own() {
 #[test]
 fn guests_side_by_side_do_not_meet() {
     let runs = ["a", "b"].map(|name| {
-        thread::spawn(move || guest(&format!("touch /tmp/{name} && ls /tmp && ! touch /usr/{name} 2>/dev/null")))
+        thread::spawn(move || {
+            guest(&format!("touch /tmp/{name} && ls /tmp && ! touch /usr/{name} 2>/dev/null"))
+        })
     });
     for (run, name) in runs.into_iter().zip(["a", "b"]) {
         let outcome = run.join().expect("no panic");

@@ -24,7 +24,7 @@ use tracing::warn;
 
 use super::{Backend, pace::Pace};
 use crate::{
-    feedback::{Source, device_without_display, renderer_pairs},
+    feedback::{Source, USUAL, device_without_display, renderer_pairs},
     memory::{Canvas, CanvasError},
     render::{self, BACKGROUND},
     state::Heapwright,
@@ -126,7 +126,7 @@ impl Headless {
     /// What composed surfaces can be made of.
     #[must_use]
     pub fn feedback_source(&self) -> Source {
-        Source { device: device_without_display(), formats: renderer_pairs(&self.renderer) }
+        Source { device: device_without_display(), size: USUAL, formats: renderer_pairs(&self.renderer) }
     }
 
     /// The canvas to draw next: neither shown nor kept.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use heapwright_alloc::constraints::{Fourcc as Code, Modifier as Mod};
+use heapwright_alloc::devices::DeviceError;
 use smithay::{
     backend::{
         allocator::{Fourcc, gbm::GbmDevice},
@@ -41,8 +41,8 @@ use tracing::{debug, error, info, warn};
 
 use super::{Backend, framebuffer::PrimeExporter, pace::Pace};
 use crate::{
-    feedback::{Source, pairs, renderer_pairs},
-    memory::ScreenAllocator,
+    feedback::{Source, USUAL, renderer_pairs},
+    memory::{PlaneOf, ScreenAllocator},
     render::{self, BACKGROUND},
     state::Heapwright,
 };
@@ -61,7 +61,8 @@ type Compositor = DrmCompositor<ScreenAllocator, PrimeExporter, Feedback, DrmDev
 pub struct Kms {
     session: LibSeatSession,
     device: DrmDevice,
-    path: PathBuf,
+    /// What the allocator calls the device.
+    name: String,
     renderer: PixmanRenderer,
     heads: HashMap<crtc::Handle, Head>,
 }
@@ -103,6 +104,9 @@ pub enum KmsError {
         /// What the kernel said.
         source: DrmError,
     },
+    /// The allocator can't read the device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// No device has a display.
     #[error("no display found: {tried}; connect one, or name its device with --device")]
     NoDisplay {
@@ -152,10 +156,12 @@ impl Kms {
         let (device, vblanks) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
         info!(device = %path.display(), atomic = device.is_atomic(), "display device");
 
+        // After the device is ours: only its master may test what a plane takes.
+        let name = state.memory.use_display(&fd)?;
         let kms = Kms {
             session: session.clone(),
             device,
-            path: path.clone(),
+            name,
             renderer: PixmanRenderer::new()?,
             heads: HashMap::new(),
         };
@@ -231,15 +237,18 @@ impl Kms {
     /// What composed surfaces can be made of.
     #[must_use]
     pub fn feedback_source(&self) -> Source {
-        Source { device: self.device.device_id(), formats: renderer_pairs(&self.renderer) }
+        Source { device: self.device.device_id(), size: USUAL, formats: renderer_pairs(&self.renderer) }
     }
 
-    /// The device's name and the pairs that the primary plane of `output` takes.
+    /// The primary plane of `output`.
     #[must_use]
-    pub fn plane_formats(&self, output: &Output) -> Option<(String, Vec<(Code, Mod)>)> {
-        let head = self.heads.values().find(|head| head.output == *output)?;
-        let formats = head.compositor.surface().plane_info().formats.iter().copied();
-        Some((self.path.display().to_string(), pairs(formats)))
+    pub fn primary_plane(&self, output: &Output) -> Option<PlaneOf<'_>> {
+        let (crtc, head) = self.heads.iter().find(|(_, head)| head.output == *output)?;
+        Some(PlaneOf {
+            device: &self.name,
+            crtc: u32::from(*crtc),
+            plane: u32::from(head.compositor.plane()),
+        })
     }
 
     /// Goes to another virtual terminal.
@@ -410,7 +419,7 @@ fn light(
     output.change_current_state(Some(output_mode), Some(Transform::Normal), None, Some((x, 0).into()));
     output.set_preferred(output_mode);
 
-    let allocator = state.memory.screen_allocator(&path.display().to_string(), &name);
+    let allocator = state.memory.screen_allocator(&kms.name, &name);
     let renderer_formats =
         Bind::<smithay::backend::allocator::dmabuf::Dmabuf>::supported_formats(&kms.renderer)
             .unwrap_or_default();

@@ -1,13 +1,13 @@
 //! Memory to draw a screen in, where there is no display.
 
 use heapwright_alloc::{
-    buffers::{Buffer, MapError, Mapping},
+    buffers::{AllocatorError, Buffer, MapError, Mapping},
     constraints::{CpuAccess, Fourcc, Frequency, MemoryLimits, Size},
     solver::problem::{Participant, Role},
 };
 use smithay::reexports::pixman::{FormatCode, Image};
 
-use super::{Memory, MemoryError, linear};
+use super::{Memory, linear};
 
 /// A buffer that the software renderer draws in.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Canvas {
 pub enum CanvasError {
     /// No memory.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(#[from] AllocatorError),
     /// The memory cannot be mapped.
     #[error("a screen buffer cannot be mapped: {0}")]
     Map(#[from] MapError),
@@ -46,7 +46,7 @@ pub fn renderer(format: Fourcc) -> Participant {
             cpu_access: CpuAccess { read: Frequency::Often, write: Frequency::Often },
             ..MemoryLimits::default()
         },
-        ..linear("renderer", Role::Cpu, format)
+        ..linear("renderer", Role::Cpu, [format])
     }
 }
 
@@ -57,7 +57,7 @@ impl Memory {
     /// [`CanvasError`] when no heap gives the memory, or it can't be mapped.
     pub fn canvas(&self, width: u32, height: u32, name: &str) -> Result<Canvas, CanvasError> {
         let participants = vec![renderer(Fourcc::XRGB8888)];
-        let (buffer, _) = self.allocate(name, Size { width, height }, participants, false)?;
+        let buffer = self.allocate(name, Size { width, height }, participants, false)?;
         let mapping = buffer.map()?;
         Ok(Canvas { mapping, buffer })
     }

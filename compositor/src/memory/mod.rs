@@ -1,7 +1,6 @@
 //! Every buffer of our own and of clients: where it lies and why.
 //!
-//! The one place where the compositor asks for memory. It states who will touch a buffer, and the solver decides;
-//! when the chosen heap fails, the question is asked again without it.
+//! The one place where the compositor asks for memory: it states who will touch a buffer, and the allocator decides.
 
 mod canvas;
 mod report;
@@ -9,24 +8,22 @@ mod screen;
 
 pub use canvas::{Canvas, CanvasError};
 pub use report::{Record, Report};
-pub use screen::ScreenAllocator;
+pub use screen::{ScreenAllocator, ScreenError};
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    os::fd::AsFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use heapwright_alloc::{
-    buffers::{Buffer, BufferError, Layout, LayoutError},
+    buffers::{Allocator, AllocatorError, Buffer, Want},
     constraints::{Fourcc, Modifier, Size},
-    heaps::{self, HeapList, Root},
-    solver::{
-        self, Answer, Problem, Resolution,
-        link::Link,
-        problem::{Match, OptionSpec, Participant, Role},
-    },
+    devices::{DeviceError, KmsDevice},
+    feedback::{Target, scanout_tranche, tranche},
+    heaps::{self, Root},
+    solver::problem::{Match, OptionSpec, Participant, Role},
 };
-use tracing::{debug, info, warn};
-
-/// A picture that every format and every heap can be asked about.
-const USUAL: Size = Size { width: 640, height: 480 };
+use tracing::{debug, info};
 
 /// Where memory comes from, and what was taken. Clones share one state.
 #[derive(Debug, Clone)]
@@ -36,48 +33,41 @@ pub struct Memory {
 
 #[derive(Debug)]
 struct Shared {
-    heaps: HeapList,
-    links: Vec<Link>,
+    allocator: Allocator,
     report: Report,
 }
 
-/// No buffer could be had.
-#[derive(Debug, thiserror::Error)]
-pub enum MemoryError {
-    /// The participants and heaps do not go together.
-    #[error("no heap serves {what}: {answer}")]
-    NoAnswer {
-        /// What was asked for.
-        what: String,
-        /// The solver's answer, as JSON.
-        answer: String,
-    },
-    /// Heaps were chosen, and failed.
-    #[error("no memory for {what}: {}", .failures.join("; "))]
-    Exhausted {
-        /// What was asked for.
-        what: String,
-        /// Each heap's failure.
-        failures: Vec<String>,
-    },
-    /// The solver's layout is out of range.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
+/// A plane of a display, as the question for memory needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaneOf<'a> {
+    /// The device, as [`Memory::use_display`] named it.
+    pub device: &'a str,
+    /// The kernel's id of the CRTC.
+    pub crtc: u32,
+    /// The kernel's id of the plane.
+    pub plane: u32,
 }
 
-/// A participant that takes LINEAR buffers of one format.
+/// A participant that takes LINEAR buffers of some formats.
 #[must_use]
-pub fn linear(name: &str, role: Role, format: Fourcc) -> Participant {
-    Participant {
-        name: name.to_owned(),
-        role,
-        options: Some(vec![OptionSpec {
-            format: Match::Is(format),
-            modifier: Match::Is(Modifier::LINEAR),
-            ..OptionSpec::default()
-        }]),
-        ..Participant::default()
-    }
+pub fn linear(name: &str, role: Role, formats: impl IntoIterator<Item = Fourcc>) -> Participant {
+    let options = formats.into_iter().map(|format| OptionSpec {
+        format: Match::Is(format),
+        modifier: Match::Is(Modifier::LINEAR),
+        ..OptionSpec::default()
+    });
+    Participant { name: name.to_owned(), role, options: Some(options.collect()), ..Participant::default() }
+}
+
+/// A participant that takes the pairs of a list.
+#[must_use]
+pub fn takes(name: &str, role: Role, pairs: &[(Fourcc, Modifier)]) -> Participant {
+    let options = pairs.iter().map(|(format, modifier)| OptionSpec {
+        format: Match::Is(*format),
+        modifier: Match::Is(*modifier),
+        ..OptionSpec::default()
+    });
+    Participant { name: name.to_owned(), role, options: Some(options.collect()), ..Participant::default() }
 }
 
 impl Default for Memory {
@@ -98,9 +88,8 @@ impl Memory {
         for problem in &heaps.problems {
             info!(path = %problem.path.display(), error = %problem.error, "heap that cannot be used");
         }
-        Memory {
-            shared: Arc::new(Mutex::new(Shared { heaps, links: Vec::new(), report: Report::default() })),
-        }
+        let shared = Shared { allocator: Allocator::new(heaps), report: Report::default() };
+        Memory { shared: Arc::new(Mutex::new(shared)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -111,76 +100,67 @@ impl Memory {
     /// Whether any heap makes memory that devices and other processes can import.
     #[must_use]
     pub fn makes_dma_bufs(&self) -> bool {
-        self.lock().heaps.heaps.iter().any(|heap| heap.makes_dma_bufs())
+        self.lock().allocator.heaps().heaps.iter().any(|heap| heap.makes_dma_bufs())
     }
 
-    /// Allocates one buffer that all `participants` can use.
+    /// Takes a display into account, and its dumb buffers as a heap. Returns its name.
     ///
     /// # Errors
-    /// [`MemoryError`] says what stood in the way, heap by heap.
+    /// [`DeviceError`] when it is no KMS device.
+    pub fn use_display(&self, fd: impl AsFd) -> Result<String, DeviceError> {
+        let device = Arc::new(KmsDevice::from_fd(fd)?);
+        let name = device.name().to_owned();
+        self.lock().allocator.with_device(device);
+        Ok(name)
+    }
+
+    /// Allocates one buffer that all required `participants` can use.
+    ///
+    /// # Errors
+    /// [`AllocatorError`] says what stood in the way, heap by heap.
     pub fn allocate(
         &self,
         name: &str,
         size: Size,
         participants: Vec<Participant>,
-        dma_buf: bool,
-    ) -> Result<(Buffer, Resolution), MemoryError> {
+        dma_buf_only: bool,
+    ) -> Result<Buffer, AllocatorError> {
         let mut shared = self.lock();
-        let what = format!("{name}, {size}");
-        let mut usable: Vec<_> =
-            shared.heaps.heaps.iter().filter(|heap| !dma_buf || heap.makes_dma_bufs()).cloned().collect();
-        let mut failures = Vec::new();
-        loop {
-            let problem = Problem {
-                size,
-                participants: participants.clone(),
-                heaps: usable.iter().map(|heap| heap.facts()).collect(),
-                links: shared.links.clone(),
-                ..Problem::default()
-            };
-            let resolution = match solver::solve(&problem) {
-                Answer::Solved(resolution) => resolution,
-                answer if failures.is_empty() => {
-                    return Err(MemoryError::NoAnswer { what, answer: answer.to_json() });
-                }
-                _ => return Err(MemoryError::Exhausted { what, failures }),
-            };
-            let Some(index) = usable.iter().position(|heap| heap.id().as_str() == resolution.heap) else {
-                return Err(MemoryError::NoAnswer {
-                    what,
-                    answer: format!("heap {} is gone", resolution.heap),
-                });
-            };
-            let layout = Layout::of(&resolution, size)?;
-            match Buffer::allocate(&*usable[index], &layout, name) {
-                Ok(buffer) => {
-                    debug!(name, %size, heap = resolution.heap, "allocated");
-                    let names = usable[index].facts().names;
-                    shared.report.ours(name, &resolution, size, names);
-                    return Ok((buffer, resolution));
-                }
-                Err(error) => {
-                    warn!(name, heap = resolution.heap, %error, "a heap failed: asking the others");
-                    failures.push(failure(&resolution.heap, &error));
-                    usable.remove(index);
-                }
-            }
-        }
+        let want = Want { size, participants, count: 1, name, dma_buf_only };
+        let mut allocated = shared.allocator.allocate(&want)?;
+        let Some(buffer) = allocated.buffers.pop() else { return Err(AllocatorError::TooMany(0)) };
+        debug!(name, %size, heap = allocated.resolution.heap, "allocated");
+        let heap = shared.allocator.heaps().get(&allocated.resolution.heap);
+        let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
+        shared.report.ours(name, size, &allocated, names);
+        Ok(buffer)
     }
 
-    /// Whether some heap could serve `participants`, for a picture of any usual size.
+    /// The pairs of `renderer` for which there is memory that a client's CPU can write and the renderer can read.
     #[must_use]
-    pub fn could_serve(&self, participants: Vec<Participant>) -> bool {
+    pub fn sampled(&self, size: Size, renderer: &[(Fourcc, Modifier)]) -> Vec<(Fourcc, Modifier)> {
         let shared = self.lock();
-        let heaps = shared.heaps.heaps.iter().filter(|heap| heap.makes_dma_bufs());
-        let problem = Problem {
-            size: USUAL,
-            participants,
-            heaps: heaps.map(|heap| heap.facts()).collect(),
-            links: shared.links.clone(),
-            ..Problem::default()
-        };
-        matches!(solver::solve(&problem), Answer::Solved(_))
+        let want = question(size, renderer, None);
+        let target = Target { participant: "renderer".to_owned(), device: 0, scanout: false };
+        tranche(&shared.allocator.problem(&want), &target).pairs()
+    }
+
+    /// The pairs that a plane takes too, at `size`: memory for them has been tried on the device.
+    #[must_use]
+    pub fn scanned_out(
+        &self,
+        size: Size,
+        renderer: &[(Fourcc, Modifier)],
+        plane: PlaneOf<'_>,
+    ) -> Vec<(Fourcc, Modifier)> {
+        let shared = self.lock();
+        let device = shared.allocator.devices().iter().find(|device| device.name() == plane.device);
+        let Some(device) = device else { return Vec::new() };
+        let display = Participant { required: true, ..device.participant(plane.crtc, "display") };
+        let want = question(size, renderer, Some(display));
+        let (problem, _) = shared.allocator.resolve(&want);
+        let target = Target { participant: "display".to_owned(), device: 0, scanout: true };
+        scanout_tranche(&problem, &target, &format!("plane-{}", plane.plane)).pairs()
     }
 
     /// Takes note of a client's buffer.
@@ -195,6 +175,10 @@ impl Memory {
     }
 }
 
-fn failure(heap: &str, error: &BufferError) -> String {
-    format!("{heap}: {error}")
+/// A client's buffer, seen from all sides.
+fn question(size: Size, renderer: &[(Fourcc, Modifier)], display: Option<Participant>) -> Want<'static> {
+    let mut participants =
+        vec![takes("client", Role::Cpu, renderer), takes("renderer", Role::Sample, renderer)];
+    participants.extend(display);
+    Want { size, participants, count: 1, name: "feedback", dma_buf_only: true }
 }

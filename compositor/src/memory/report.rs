@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use heapwright_alloc::{
-    constraints::Size,
-    solver::{Reason, Resolution},
-};
+use heapwright_alloc::{buffers::Allocated, constraints::Size, solver::Reason};
 use serde::Serialize;
 
 /// Buffers of one kind that lie in one place.
@@ -60,9 +57,11 @@ impl Report {
     }
 
     /// Adds a buffer of our own.
-    pub(super) fn ours(&mut self, owner: &str, resolution: &Resolution, size: Size, names: Vec<String>) {
+    pub(super) fn ours(&mut self, owner: &str, size: Size, allocated: &Allocated, names: Vec<String>) {
+        let Allocated { resolution, failures, .. } = allocated;
         let mut why = vec![format!("serves {}", resolution.satisfied.join(", "))];
         why.extend(resolution.dropped.iter().map(|dropped| format!("without {dropped}")));
+        why.extend(failures.iter().map(|failure| format!("not {failure}")));
         why.extend(resolution.reasons.iter().map(sentence));
         self.add(Record {
             owner: owner.to_owned(),

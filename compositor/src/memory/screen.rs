@@ -1,16 +1,16 @@
 //! Memory for the frames that we compose for a display.
 
 use heapwright_alloc::{
-    buffers::Buffer,
+    buffers::{AllocatorError, Buffer},
     constraints::{Fourcc as Code, Modifier as Mod, Size},
-    solver::problem::{Match, OptionSpec, Participant, Role},
+    solver::problem::{Participant, Role},
 };
 use smithay::backend::allocator::{
     Allocator, Fourcc, Modifier,
     dmabuf::{Dmabuf, DmabufFlags},
 };
 
-use super::{Memory, MemoryError, canvas::renderer};
+use super::{Memory, canvas::renderer, takes};
 
 /// Smithay's allocator on our heaps, for one output.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct ScreenAllocator {
 pub enum ScreenError {
     /// No memory.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(#[from] AllocatorError),
     /// The descriptor could not be handed on.
     #[error("a screen buffer's descriptor: {0}")]
     Descriptor(#[from] std::io::Error),
@@ -54,24 +54,12 @@ impl Allocator for ScreenAllocator {
         modifiers: &[Modifier],
     ) -> Result<Dmabuf, ScreenError> {
         let format = Code(fourcc as u32);
-        let options = modifiers
-            .iter()
-            .map(|modifier| OptionSpec {
-                format: Match::Is(format),
-                modifier: Match::Is(Mod(u64::from(*modifier))),
-                ..OptionSpec::default()
-            })
-            .collect();
-        let display = Participant {
-            name: self.output.clone(),
-            device: Some(self.device.clone()),
-            role: Role::Scanout,
-            options: Some(options),
-            ..Participant::default()
-        };
+        let pairs: Vec<_> = modifiers.iter().map(|modifier| (format, Mod(u64::from(*modifier)))).collect();
+        let display =
+            Participant { device: Some(self.device.clone()), ..takes(&self.output, Role::Scanout, &pairs) };
         let name = format!("{} output", self.output);
         let participants = vec![renderer(format), display];
-        let (buffer, _) = self.memory.allocate(&name, Size { width, height }, participants, true)?;
+        let buffer = self.memory.allocate(&name, Size { width, height }, participants, true)?;
         dmabuf_of(&buffer, fourcc)
     }
 }

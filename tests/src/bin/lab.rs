@@ -83,7 +83,8 @@ fn uml(run: &Run) -> Result<u8, LabError> {
     let script = match run.command.as_slice() {
         [script] => script.clone(),
         words => {
-            let quoted: Vec<_> = words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+            let quoted: Vec<_> =
+                words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
             quoted.join(" ")
         }
     };

@@ -65,7 +65,8 @@ impl Cache {
         }
         let lock_path = self.directory.join(format!("{name}.lock"));
         let lock = fs::File::create(&lock_path).map_err(LabError::file(&lock_path))?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| LabError::file(&lock_path)(error.into()))?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| LabError::file(&lock_path)(error.into()))?;
         if done.is_dir() {
             return Ok(done);
         }

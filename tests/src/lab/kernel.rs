@@ -27,7 +27,11 @@ pub fn uml(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, Lab
         let unpacked = mirror::unpack(SOURCE.0, SOURCE.1, work, &log)?;
         let archive = unpacked.join("usr/src").join(format!("{}.tar.xz", SOURCE.0));
         progress("unpacking the kernel's source");
-        step::run("unpacking the source", &log, Command::new("tar").arg("xf").arg(archive).current_dir(work))?;
+        step::run(
+            "unpacking the source",
+            &log,
+            Command::new("tar").arg("xf").arg(archive).current_dir(work),
+        )?;
         let source = work.join(SOURCE.0);
         let write = |name: &str, text: &str| {
             let path = work.join(name);
@@ -39,7 +43,11 @@ pub fn uml(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, Lab
             command.arg("ARCH=um").args(arguments).current_dir(&source);
             command
         };
-        step::run("patching", &log, Command::new("patch").arg("-p1").arg("-i").arg(patch).current_dir(&source))?;
+        step::run(
+            "patching",
+            &log,
+            Command::new("patch").arg("-p1").arg("-i").arg(patch).current_dir(&source),
+        )?;
         step::run("tinyconfig", &log, &mut make(&["tinyconfig"]))?;
         let mut merge = Command::new("scripts/kconfig/merge_config.sh");
         step::run("merging options", &log, merge.args(["-m", ".config"]).arg(config).current_dir(&source))?;

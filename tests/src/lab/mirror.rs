@@ -17,7 +17,12 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// [`LabError::NoMirror`] when apt has no such source.
 pub fn uri() -> Result<String, LabError> {
     let output = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL) $(COMPONENT)", "Created-By: Packages"])
+        .args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(ORIGIN) $(LABEL) $(COMPONENT)",
+            "Created-By: Packages",
+        ])
         .output()
         .map_err(|error| LabError::NoMirror(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -17,12 +17,10 @@ const TAIL: usize = 40;
 /// [`LabError::Step`] when it can't be started or fails.
 pub fn run(what: &str, log: &Path, command: &mut Command) -> Result<(), LabError> {
     let open = || fs::OpenOptions::new().create(true).append(true).open(log).map_err(LabError::file(log));
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(open()?)
-        .stderr(open()?)
-        .status()
-        .map_or_else(|error| Err(error.to_string()), |status| if status.success() { Ok(()) } else { Err(status.to_string()) });
+    let status = command.stdin(Stdio::null()).stdout(open()?).stderr(open()?).status().map_or_else(
+        |error| Err(error.to_string()),
+        |status| if status.success() { Ok(()) } else { Err(status.to_string()) },
+    );
     status.map_err(|status| failed(what, status, log))
 }
 

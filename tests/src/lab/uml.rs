@@ -43,7 +43,8 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     let cache = Cache::open()?;
     let linux = kernel::uml(&cache, &mut |_| {})?;
     let root = root::debian(&cache, &mut |_| {})?;
-    let directory = tempfile::Builder::new().prefix("lab").tempdir().map_err(LabError::file("a lab directory"))?;
+    let directory =
+        tempfile::Builder::new().prefix("lab").tempdir().map_err(LabError::file("a lab directory"))?;
     write_scenario(scenario, directory.path())?;
 
     let mut command = Command::new(linux);
@@ -71,7 +72,8 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     let (console, begun) = follow(scenario, &lines, live)?;
     drop(guest);
 
-    let code = fs::read_to_string(directory.path().join("code")).ok().and_then(|code| code.trim().parse().ok());
+    let code =
+        fs::read_to_string(directory.path().join("code")).ok().and_then(|code| code.trim().parse().ok());
     let log = fs::read(directory.path().join("log")).unwrap_or_default();
     match (code, begun) {
         (Some(code), _) => {
