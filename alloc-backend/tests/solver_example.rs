@@ -1,21 +1,11 @@
 //! The example of the design, as a whole: this problem file gives this answer.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail.
+
 use heapwright_alloc::solver::{Problem, solve};
 use serde_json::{Value, json};
 
-const EXAMPLE: &str = r#"
-{ "size": [1920, 1080], "count": 3,
-  "participants": [
-    { "name": "gpu", "device": "v3d", "role": "render", "required": true,
-      "options": [ { "format": "XR24", "modifier": "LINEAR", "pitch_align": 64, "rank": 100 } ] },
-    { "name": "panel", "device": "vc4", "role": "scanout", "required": false, "weight": 100,
-      "alternatives": [ { "name": "plane-31", "options": [ { "format": "XR24", "modifier": "LINEAR", "max_pitch": 16384 } ] } ],
-      "memory": { "contiguous": true, "dma_mask_bits": 32 } } ],
-  "heaps": [
-    { "id": "h0", "names": ["system"], "pool": "ram", "contiguous": false, "cached": true },
-    { "id": "h1", "names": ["linux,cma"], "pool": "cma0", "contiguous": true, "cached": true, "capacity": 268435456, "free": 259000000 } ],
-  "links": [ { "device": "vc4", "heap": "h0", "verdict": "refuses", "evidence": "probed", "bytes": 8294400 } ],
-  "iommu": [ "v3d" ] }"#;
+const EXAMPLE: &str = include_str!("solver_example.json");
 
 #[test]
 fn the_example_problem_gives_the_example_answer() {

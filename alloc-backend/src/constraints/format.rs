@@ -7,7 +7,8 @@ use super::Fourcc;
 pub struct FormatPlane {
     /// Bytes of one block: of one pixel, or of a group of `block_width` pixels that are packed together.
     pub block_bytes: u8,
-    /// Pixels of this plane (after subsampling) in one block; 1 but for packed formats (YUYV: 2 pixels in 4 bytes; NV15: 4 in 5).
+    /// Pixels of this plane (after subsampling) in one block; 1 but for packed formats (YUYV: 2 pixels in 4
+    /// bytes; NV15: 4 in 5).
     pub block_width: u8,
     /// Picture pixels per pixel of this plane, horizontally (NV12 chroma: 2).
     pub horizontal: u8,
@@ -71,7 +72,8 @@ impl Format {
         self.opaque.is_some()
     }
 
-    /// The format with the same bytes whose alpha is ignored (`AR24` gives `XR24`); `None` without alpha or without a twin.
+    /// The format with the same bytes whose alpha is ignored (`AR24` gives `XR24`); `None` without alpha or
+    /// without a twin.
     #[must_use]
     pub fn opaque_twin(&self) -> Option<Fourcc> {
         self.opaque.filter(|twin| *twin != self.fourcc)

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A DRM fourcc, written as its text: `XR24`, `NV12`, `R8`.
 ///
-/// The text has the trailing spaces of short codes removed, and codes that are not printable (the big-endian bit, garbage) are
-/// written as hex, `0x80343258`; both read back.
+/// The text has the trailing spaces of short codes removed, and codes that are not printable (the big-endian
+/// bit, garbage) are written as hex, `0x80343258`; both read back.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Fourcc(pub u32);
 

@@ -11,7 +11,8 @@ use super::Size;
 pub enum ExactPitch {
     /// This many bytes; a number in JSON.
     Bytes(u64),
-    /// The bytes of one row without any padding (width x bytes per pixel), whatever the width; `"packed"` in JSON. mxsfb asks for it.
+    /// The bytes of one row without any padding (width x bytes per pixel), whatever the width; `"packed"` in
+    /// JSON. mxsfb asks for it.
     Packed,
 }
 
@@ -57,8 +58,8 @@ impl<'de> Deserialize<'de> for ExactPitch {
 
 /// How the pitch of the chroma planes follows from that of the luma plane.
 ///
-/// Where nobody states one, it follows from the format's subsampling: a chroma row spans the same pixels as a luma row (NV12:
-/// equal; YUV420: half; NV24: double).
+/// Where nobody states one, it follows from the format's subsampling: a chroma row spans the same pixels as a
+/// luma row (NV12: equal; YUV420: half; NV24: double).
 #[derive(Debug, Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChromaPitch {
@@ -80,18 +81,19 @@ impl fmt::Display for ChromaPitch {
     }
 }
 
-/// Declares [`LayoutLimits`] and hands its fields to other macros: the limits stand beside other keys in JSON, on an option or on a
-/// participant, and serde cannot both flatten a struct and refuse unknown keys.
+/// Declares [`LayoutLimits`] and hands its fields to other macros: the limits stand beside other keys in
+/// JSON, on an option or on a participant, and serde cannot both flatten a struct and refuse unknown keys.
 macro_rules! layout_limits {
     ($d:tt $( $(#[doc = $doc:literal])* $field:ident: $type:ty, )*) => {
-        /// The size, pitch and layout fields of one option or participant. A field that is not stated narrows nothing.
+        /// The size, pitch and layout fields of one option or participant. A field that is not stated narrows
+        /// nothing.
         ///
         /// Pitches and sizes are in bytes unless a field says otherwise; alignments must be at least 1.
         #[derive(Debug, Copy, Clone, Default, Eq, PartialEq)]
         pub struct LayoutLimits { $( $(#[doc = $doc])* pub $field: $type, )* }
 
-        /// Defines a JSON form with the keys of [`LayoutLimits`] beside the given ones, and the conversions from and to `$target`,
-        /// which keeps them in its field `limits`.
+        /// Defines a JSON form with the keys of [`LayoutLimits`] beside the given ones, and the conversions
+        /// from and to `$target`, which keeps them in its field `limits`.
         macro_rules! with_layout_limits {
             ($target:ident as $wire:ident { $d($d(#[$d attr:meta])* $d own:ident: $d own_type:ty,)* }) => {
                 #[derive(serde::Serialize, serde::Deserialize)]
@@ -151,7 +153,8 @@ layout_limits! { $
     max_size_bytes: Option<u64>,
     /// All planes must lie in one allocation. Merge: or. The solver always lays them out in one.
     single_allocation: bool,
-    /// The buffer's address must be a multiple of this. Merge: lcm. A heap promises no more than its page size.
+    /// The buffer's address must be a multiple of this. Merge: lcm. A heap promises no more than its page
+    /// size.
     base_align: Option<u64>,
 }
 

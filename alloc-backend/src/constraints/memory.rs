@@ -65,7 +65,8 @@ pub enum Frequency {
     Often,
 }
 
-/// How often the CPU reads and writes a buffer. `{"read": "often", "write": "none"}` in JSON, or one word for both.
+/// How often the CPU reads and writes a buffer. `{"read": "often", "write": "none"}` in JSON, or one word for
+/// both.
 #[derive(Debug, Copy, Clone, Default, Eq, PartialEq, Hash, Serialize)]
 pub struct CpuAccess {
     /// Reads.
@@ -137,7 +138,8 @@ pub struct MemoryLimits {
     /// Largest piece of memory it maps at once, in bytes. Merge: min.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_segment_size: Option<u64>,
-    /// Ids of the only heaps it takes; a heap that shares a pool with one of them is as good. Merge: intersection by pool.
+    /// Ids of the only heaps it takes; a heap that shares a pool with one of them is as good. Merge:
+    /// intersection by pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permitted_heaps: Option<Vec<String>>,
     /// It asks for protected memory, which it then can touch. Merge: or.
@@ -149,8 +151,9 @@ pub struct MemoryLimits {
     /// Whether the buffer may lie in a device's own memory. Not stated: it may. Merge: and.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_local_ok: Option<bool>,
-    /// Whether it may reach into, or let others reach into, a device's own memory. Not stated: it may, and a participant on another
-    /// device is counted as one migration per frame; stated, it reads in place. Merge: and.
+    /// Whether it may reach into, or let others reach into, a device's own memory. Not stated: it may, and a
+    /// participant on another device is counted as one migration per frame; stated, it reads in place. Merge:
+    /// and.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p2p_ok: Option<bool>,
     /// Cache states it can live with: a list, or one word. Merge: intersection.

@@ -6,11 +6,13 @@ use std::str::FromStr;
 use drm_fourcc::DrmModifier;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A DRM format modifier, written by its well-known name (`LINEAR`, `I915_X_TILED`) or as hex (`0x0800000000000041`).
+/// A DRM format modifier, written by its well-known name (`LINEAR`, `I915_X_TILED`) or as hex
+/// (`0x0800000000000041`).
 ///
-/// Names are those of `drm_fourcc.h` without `DRM_FORMAT_MOD_` and without the `FORMAT_MOD_` of `I915_FORMAT_MOD_X_TILED`; both
-/// long forms are read too. Parametrised modifiers (AMD, Arm AFBC and AFRC, NVIDIA block-linear, Amlogic FBC) have no single
-/// name and are hex. Modifiers are compared as numbers; a name never decides anything.
+/// Names are those of `drm_fourcc.h` without `DRM_FORMAT_MOD_` and without the `FORMAT_MOD_` of
+/// `I915_FORMAT_MOD_X_TILED`; both long forms are read too. Parametrised modifiers (AMD, Arm AFBC and AFRC,
+/// NVIDIA block-linear, Amlogic FBC) have no single name and are hex. Modifiers are compared as numbers; a
+/// name never decides anything.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Modifier(pub u64);
 

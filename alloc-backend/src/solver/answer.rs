@@ -61,7 +61,8 @@ pub struct Resolution {
     pub planes: Vec<PlaneLayout>,
     /// Bytes of one buffer.
     pub size: u64,
-    /// The alternative taken by each satisfied participant that offered alternatives; names joined by `+` for groups.
+    /// The alternative taken by each satisfied participant that offered alternatives; names joined by `+` for
+    /// groups.
     pub alternatives: BTreeMap<String, String>,
     /// Names of the participants that can use the buffer, sorted.
     pub satisfied: Vec<String>,
@@ -73,9 +74,9 @@ pub struct Resolution {
     pub reasons: Vec<Reason>,
 }
 
-/// The cost vector, most important first: weight of dropped participants; copies or migrations per frame; sum of bandwidth ranks;
-/// pressure on a fixed pool (parts per thousand of what is free); cost of CPU access; devices on weak evidence; padding bytes per
-/// buffer.
+/// The cost vector, most important first: weight of dropped participants; copies or migrations per frame; sum
+/// of bandwidth ranks; pressure on a fixed pool (parts per thousand of what is free); cost of CPU access;
+/// devices on weak evidence; padding bytes per buffer.
 pub type Cost = [u64; 7];
 
 /// Where a plane lies in its buffer, in bytes.
@@ -105,8 +106,8 @@ pub struct Culprit {
 pub struct Reason {
     /// What was not taken.
     pub rejected: Rejected,
-    /// Who rejected it; in parentheses what is not a participant: `(heap h0)`, `(pool cma0)`, or `(cost)` for what was possible but
-    /// dearer.
+    /// Who rejected it; in parentheses what is not a participant: `(heap h0)`, `(pool cma0)`, or `(cost)` for
+    /// what was possible but dearer.
     pub participant: String,
     /// The field that rejected it, or the criterion of the cost.
     pub field: Cow<'static, str>,

@@ -1,20 +1,22 @@
 //! The conflict: a smallest set of constraints that cannot hold together.
 //!
-//! A constraint is one field of one required participant, with what it says in all its options. "Without it" means: the field is
-//! not there. Optional participants take no part, since they can be dropped.
+//! A constraint is one field of one required participant, with what it says in all its options. "Without it"
+//! means: the field is not there. Optional participants take no part, since they can be dropped.
 //!
-//! Constraints only ever narrow, so a set that cannot hold together cannot be mended by adding to it. That is what the divide and
-//! conquer below rests on (Junker's QuickXplain): it needs about 2 k log(n / k) searches for k culprits among n.
+//! Constraints only ever narrow, so a set that cannot hold together cannot be mended by adding to it. That is
+//! what the divide and conquer below rests on (Junker's QuickXplain): it needs about 2 k log(n / k) searches
+//! for k culprits among n.
 //!
-//! What the problem itself and the heaps say (size, count, budgets) is taken as given, and blamed only if all participants together
-//! could not help it by wanting nothing.
+//! What the problem itself and the heaps say (size, count, budgets) is taken as given, and blamed only if all
+//! participants together could not help it by wanting nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::answer::Culprit;
 use super::fields::{FIELDS, Field};
-use super::prepare::{Prepared, Waivers, offered};
-use super::problem::{Match, Participant, Problem, Size, Verdict};
+use super::prepare::{Prepared, Universe, Waivers, offered};
+use super::problem::{Fourcc, Match, Modifier, Participant, Problem, Size, Verdict};
 use super::search::feasible;
 use super::steps::{OutOfSteps, Steps};
 
@@ -23,7 +25,8 @@ use super::steps::{OutOfSteps, Steps};
 pub(super) enum Explanation {
     /// These cannot hold together.
     Conflict(Vec<Culprit>),
-    /// There would be a solution if the format or the modifier were pinned by a participant that is not dropped.
+    /// There would be a solution if the format or the modifier were pinned by a participant that is not
+    /// dropped.
     Unpinned(Vec<Cow<'static, str>>),
 }
 
@@ -44,11 +47,20 @@ pub(super) fn explain(problem: &Problem, steps: &mut Steps) -> Result<Explanatio
     if problem.heaps.is_empty() {
         return Ok(Explanation::Conflict(vec![culprit("(problem)", "heaps", "none".to_owned())]));
     }
-    let mut required: Vec<usize> =
-        problem.participants.iter().enumerate().filter(|(_, p)| p.required).map(|(at, _)| at).collect();
-    let name = |at: &usize| problem.participants.get(*at).map(|p| p.name.as_str());
-    required.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
-    let mut asker = Asker { problem, required: &required, tier: Tier::Participants, steps };
+    let required = wants(problem);
+    let mut universe = Universe::of(problem.participants.iter().flat_map(offered).flatten());
+    // Of formats that somebody names, all may be unknown; this one always has a layout.
+    universe.formats.push(Fourcc::XRGB8888);
+    universe.modifiers.push(Modifier::LINEAR);
+    universe.sort();
+    let mut asker = Asker {
+        problem,
+        required: &required,
+        universe,
+        presence_counts: problem.heaps.iter().any(|heap| heap.device.is_some()),
+        tier: Tier::Participants,
+        steps,
+    };
 
     let wanted = asker.participants_constraints();
     if asker.holds(&wanted)? {
@@ -92,10 +104,42 @@ enum Tier {
     Givens,
 }
 
+/// What a required participant wants.
+#[derive(Debug)]
+struct Wants {
+    /// Its place in the problem.
+    at: usize,
+    fields: Vec<&'static Field>,
+    /// Its device refuses heaps.
+    links: bool,
+}
+
+/// What the required participants want, by name.
+fn wants(problem: &Problem) -> Vec<Wants> {
+    let protected_heaps = problem.heaps.iter().any(|heap| heap.protected);
+    let refused = problem.links.iter().filter(|link| link.verdict == Verdict::Refuses);
+    let refused: BTreeSet<&str> = refused.map(|link| link.device.as_str()).collect();
+    let mut required: Vec<(usize, &Participant)> =
+        problem.participants.iter().enumerate().filter(|(_, p)| p.required).collect();
+    required.sort_unstable_by_key(|(_, p)| p.name.as_str());
+    let of = |(at, participant): (usize, &Participant)| {
+        let bites = |field: &&Field| {
+            (field.name != "can_protected" || protected_heaps) && (field.value)(participant).is_some()
+        };
+        let links = participant.device.as_deref().is_some_and(|device| refused.contains(device));
+        Wants { at, fields: FIELDS.iter().filter(bites).collect(), links }
+    };
+    required.into_iter().map(of).collect()
+}
+
 struct Asker<'p, 's> {
     problem: &'p Problem,
     /// The required participants, by name.
-    required: &'p [usize],
+    required: &'s [Wants],
+    /// What `any` may become. It does not shrink when constraints are left out.
+    universe: Universe,
+    /// Whether a participant without constraints can make a difference.
+    presence_counts: bool,
     tier: Tier,
     steps: &'s mut Steps,
 }
@@ -106,30 +150,14 @@ impl<'p> Asker<'p, '_> {
     }
 
     fn participants_constraints(&self) -> Vec<Constraint<'p>> {
-        let protected_heaps = self.problem.heaps.iter().any(|heap| heap.protected);
-        let mut refused: Vec<&str> = self
-            .problem
-            .links
-            .iter()
-            .filter(|link| link.verdict == Verdict::Refuses)
-            .map(|link| link.device.as_str())
-            .collect();
-        refused.sort_unstable();
-        let mut constraints = Vec::new();
-        for at in self.required.iter().copied() {
-            let Some(participant) = self.participant(at) else { continue };
-            for field in &FIELDS {
-                if (field.name != "can_protected" || protected_heaps) && (field.value)(participant).is_some()
-                {
-                    constraints.push(Constraint::Field(at, field));
-                }
-            }
-            let device = participant.device.as_deref();
-            if device.is_some_and(|device| refused.binary_search(&device).is_ok()) {
-                constraints.push(Constraint::Links(at));
-            }
-        }
-        constraints
+        let of = |wants: &Wants| {
+            let at = wants.at;
+            let links = wants.links.then_some(Constraint::Links(at));
+            let fields: Vec<_> =
+                wants.fields.iter().map(|field| Constraint::Field(at, field)).chain(links).collect();
+            fields
+        };
+        self.required.iter().flat_map(of).collect()
     }
 
     fn given_constraints(&self) -> Vec<Constraint<'p>> {
@@ -154,8 +182,8 @@ impl<'p> Asker<'p, '_> {
         constraints
     }
 
-    /// A smallest part of `doubted` that cannot hold together with `sure`, where all of both cannot. `grown` says that `sure` has
-    /// been added to since it was last asked.
+    /// A smallest part of `doubted` that cannot hold together with `sure`, where all of both cannot. `grown`
+    /// says that `sure` has been added to since it was last asked.
     fn minimal(
         &mut self,
         sure: &[Constraint<'p>],
@@ -179,19 +207,17 @@ impl<'p> Asker<'p, '_> {
 
     /// Whether these constraints can hold together, all others of the tier left out.
     fn holds(&mut self, kept: &[Constraint<'p>]) -> Result<bool, OutOfSteps> {
-        // Copying the problem is work too.
-        let options: usize =
-            self.required.iter().filter_map(|at| self.participant(*at)).flat_map(offered).map(Vec::len).sum();
-        self.steps.take(options + 4 * FIELDS.len() * self.required.len() + self.problem.links.len())?;
-        let (problem, waivers) = self.relaxed(kept);
+        let (problem, waivers) = self.relaxed(kept)?;
         let prepared = Prepared::new(&problem, waivers, self.steps)?;
         feasible(&prepared, self.steps)
     }
 
-    fn relaxed(&self, kept: &[Constraint<'p>]) -> (Problem, Waivers) {
-        let mut waivers = Waivers { pinning: true, ..Waivers::default() };
-        let mut problem =
-            Problem { participants: Vec::with_capacity(self.required.len()), ..self.problem.clone_givens() };
+    /// The problem with only these constraints. A participant that keeps none is not in it: it would accept
+    /// anything (but its being there counts where a heap is a device's own, and others forbid reaching into
+    /// that).
+    fn relaxed(&mut self, kept: &[Constraint<'p>]) -> Result<(Problem, Waivers), OutOfSteps> {
+        /// What copying a participant costs, in steps.
+        const COPY: usize = 16;
         let mut fields: Vec<(usize, &'static str)> = kept
             .iter()
             .filter_map(|constraint| match constraint {
@@ -201,17 +227,24 @@ impl<'p> Asker<'p, '_> {
             })
             .collect();
         fields.sort_unstable();
-        for at in self.required.iter().copied() {
-            let Some(participant) = self.participant(at) else { continue };
-            let mut participant = participant.clone();
-            for field in &FIELDS {
-                if fields.binary_search(&(at, field.name)).is_err() {
-                    let stated = field.name == "chroma_pitch" && (field.value)(&participant).is_some();
-                    waivers.chroma_pitch |= stated;
-                    (field.remove)(&mut participant);
-                }
+        let mut waivers = Waivers { unpinned: Some(self.universe.clone()), ..Waivers::default() };
+        let mut problem = self.problem.clone_givens();
+        self.steps.take(kept.len() + problem.links.len() + problem.heaps.len() + self.required.len())?;
+        for wants in self.required {
+            let keeps = |name: &str| fields.binary_search(&(wants.at, name)).is_ok();
+            waivers.chroma_pitch |= wants.fields.iter().any(|f| f.name == "chroma_pitch" && !keeps(f.name));
+            let first = fields.partition_point(|(at, _)| *at < wants.at);
+            if !self.presence_counts && fields.get(first).is_none_or(|(at, _)| *at != wants.at) {
+                continue;
             }
-            if fields.binary_search(&(at, "link")).is_err() {
+            let Some(participant) = self.problem.participants.get(wants.at) else { continue };
+            self.steps
+                .take(COPY + offered(participant).map(Vec::len).sum::<usize>() * (1 + wants.fields.len()))?;
+            let mut participant = participant.clone();
+            for field in wants.fields.iter().filter(|field| !keeps(field.name)) {
+                (field.remove)(&mut participant);
+            }
+            if !keeps("link") {
                 waivers.links.push(participant.name.clone());
             }
             problem.participants.push(participant);
@@ -220,7 +253,7 @@ impl<'p> Asker<'p, '_> {
         if self.tier == Tier::Givens {
             relax_givens(&mut problem, kept);
         }
-        (problem, waivers)
+        Ok((problem, waivers))
     }
 
     fn name(&self, conflict: &[Constraint<'p>]) -> Vec<Culprit> {

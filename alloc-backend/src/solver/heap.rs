@@ -1,11 +1,13 @@
-//! One heap asked by one participant: constraints that need no third party, so that they are asked once, before the search.
+//! One heap asked by one participant: constraints that need no third party, so that they are asked once,
+//! before the search.
 
 use super::link::Settled;
 use super::merge::Clash;
 use super::problem::{Coherency, HeapFacts, Participant};
 
-/// The physical address bits taken for granted of a contiguous heap that does not say: the kernel places its contiguous area below
-/// the limit of the DMA zone, which is 32 bits unless the board is stricter (then its heaps must say so).
+/// The physical address bits taken for granted of a contiguous heap that does not say: the kernel places its
+/// contiguous area below the limit of the DMA zone, which is 32 bits unless the board is stricter (then its
+/// heaps must say so).
 const CONTIGUOUS_ADDRESS_BITS: u32 = 32;
 
 /// A heap of the problem, with what follows from the other heaps.

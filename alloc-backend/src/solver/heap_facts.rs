@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::constraints::layout::unstated;
 
-/// One heap of a problem. What it does not say is taken as the less useful: not contiguous, not cached, not protected.
+/// One heap of a problem. What it does not say is taken as the less useful: not contiguous, not cached, not
+/// protected.
 #[derive(Debug, Clone, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeapFacts {
@@ -25,8 +26,9 @@ pub struct HeapFacts {
     /// Its memory is protected: only participants that say so can touch it.
     #[serde(skip_serializing_if = "unstated")]
     pub protected: bool,
-    /// Bits of the highest physical address it hands out. Not stated: unknown, except that a contiguous heap is taken to lie within
-    /// 32 bits, because the kernel puts its contiguous area below the limit of its DMA zone.
+    /// Bits of the highest physical address it hands out. Not stated: unknown, except that a contiguous heap
+    /// is taken to lie within 32 bits, because the kernel puts its contiguous area below the limit of its DMA
+    /// zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_bits: Option<u32>,
     /// Bytes in its pool.
@@ -38,7 +40,8 @@ pub struct HeapFacts {
     /// Largest buffer, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
-    /// Most ranges of memory one buffer can be made of. A buffer of the solver is one range, so only 0 refuses.
+    /// Most ranges of memory one buffer can be made of. A buffer of the solver is one range, so only 0
+    /// refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ranges: Option<u64>,
     /// Buffers are rounded up to, and aligned to, this many bytes; at least 1, 4096 if not stated.

@@ -1,7 +1,7 @@
 //! Where the planes lie: the smallest layout that satisfies merged constraints.
 //!
-//! The pitch of plane 0 decides. Chroma planes follow from it by a ratio, so their constraints are turned into constraints on
-//! plane 0, and the smallest multiple of one divisor above one minimum satisfies all.
+//! The pitch of plane 0 decides. Chroma planes follow from it by a ratio, so their constraints are turned
+//! into constraints on plane 0, and the smallest multiple of one divisor above one minimum satisfies all.
 
 use super::answer::PlaneLayout;
 use super::merge::{Clash, Merged};
@@ -13,7 +13,8 @@ use crate::constraints::{ChromaPitch, Format, FormatPlane, LayoutLimits, Size};
 pub(super) struct Layout {
     planes: [PlaneLayout; 4],
     count: usize,
-    /// Bytes up to the end of the last plane, with the padding beyond it; not yet rounded to `size_align` and the page.
+    /// Bytes up to the end of the last plane, with the padding beyond it; not yet rounded to `size_align` and
+    /// the page.
     pub bytes: u64,
     /// Bytes of the picture alone, without padding of any kind.
     pub picture_bytes: u64,
@@ -70,8 +71,8 @@ impl Ratio {
     }
 }
 
-/// The smallest layout of a picture, or the field that allows none. `size` stands for an overflow of 64 bits that no single field
-/// is to blame for.
+/// The smallest layout of a picture, or the field that allows none. `size` stands for an overflow of 64 bits
+/// that no single field is to blame for.
 pub(super) fn lay_out(format: &Format, merged: &Merged, size: Size) -> Result<Layout, Clash> {
     let Some((luma, chroma)) = format.planes().split_first() else { return Err("format") };
     let divisor = |plane: &FormatPlane| {

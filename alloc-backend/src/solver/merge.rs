@@ -1,6 +1,8 @@
-//! The constraints of several participants merged into one set, field by field, by the rules of the vocabulary.
+//! The constraints of several participants merged into one set, field by field, by the rules of the
+//! vocabulary.
 //!
-//! Merging only ever narrows: what one set refuses, every set merged from it refuses. The search prunes by that.
+//! Merging only ever narrows: what one set refuses, every set merged from it refuses. The search prunes by
+//! that.
 
 use crate::constraints::divisor::lcm;
 use crate::constraints::{ChromaPitch, Counts, CpuAccess, ExactPitch, LayoutLimits, MemoryLimits, Sync};
@@ -26,7 +28,8 @@ pub(super) struct Merged {
     pub base_align: u64,
     pub max_segments: u64,
     pub max_segment_size: u64,
-    /// Somebody who limits segments sees every page of scattered memory, because no IOMMU stands before its device.
+    /// Somebody who limits segments sees every page of scattered memory, because no IOMMU stands before its
+    /// device.
     pub sees_pages: bool,
     pub p2p_forbidden: bool,
     pub cpu_access: CpuAccess,
@@ -68,8 +71,8 @@ impl Merged {
         }
     }
 
-    /// Adds the layout limits of an option or a participant. Size limits are not merged: the picture's size is given, so each
-    /// party can be asked alone (see [`refuses_size`]).
+    /// Adds the layout limits of an option or a participant. Size limits are not merged: the picture's size
+    /// is given, so each party can be asked alone (see [`refuses_size`]).
     pub fn add_layout(&mut self, limits: &LayoutLimits) -> Result<(), Clash> {
         let align = |to: &mut u64, by: Option<u64>, field| match by {
             None => Ok(()),
@@ -98,8 +101,8 @@ impl Merged {
         Ok(())
     }
 
-    /// Adds the memory limits of a participant that hold for a set of participants together; those that each can be asked alone
-    /// are not merged (see [`super::heap`]).
+    /// Adds the memory limits of a participant that hold for a set of participants together; those that each
+    /// can be asked alone are not merged (see [`super::heap`]).
     pub fn add_memory(&mut self, memory: &MemoryLimits, behind_iommu: bool) {
         if memory.max_segments.is_some() || memory.max_segment_size.is_some() {
             self.max_segments = self.max_segments.min(memory.max_segments.unwrap_or(u64::MAX));

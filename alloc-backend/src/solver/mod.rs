@@ -2,9 +2,10 @@
 //!
 //! # The problem
 //!
-//! A picture of a given size is to be put into buffers that every participant can use: the client's GPU that renders it, the plane
-//! that scans it out, an encoder. Each states what it accepts; somebody has to pick one format, one modifier, one layout and one
-//! heap that suit all, or say which participant must do without and what that costs, or say who contradicts whom.
+//! A picture of a given size is to be put into buffers that every participant can use: the client's GPU that
+//! renders it, the plane that scans it out, an encoder. Each states what it accepts; somebody has to pick one
+//! format, one modifier, one layout and one heap that suit all, or say which participant must do without and
+//! what that costs, or say who contradicts whom.
 //!
 //! ```text
 //!              (format, modifier) pairs that a required participant offers, the cheapest first
@@ -21,24 +22,27 @@
 //!             |                                          |
 //!   layout of merged limits                    layout of merged limits
 //!             |                                          |
-//!             h0                                    h1        h2                 bytes, budget, evidence, cost
+//!             h0                                    h1        h2                 bytes, budget, evidence,
+//! cost
 //! ```
 //!
 //! # The pruning rule
 //!
-//! The cost is a vector compared from the left. Its first three numbers (dropped weight, copies, bandwidth ranks) only grow on the
-//! way down, so a branch whose numbers so far, with the least that the rest will add, are above the best answer found is cut. And
-//! merging constraints only ever narrows: a layout that is too large stays too large whoever joins, so that branch is cut too.
-//! Of two options that differ in nothing but their place, the later one is never tried.
+//! The cost is a vector compared from the left. Its first three numbers (dropped weight, copies, bandwidth
+//! ranks) only grow on the way down, so a branch whose numbers so far, with the least that the rest will add,
+//! are above the best answer found is cut. And merging constraints only ever narrows: a layout that is too
+//! large stays too large whoever joins, so that branch is cut too. Of two options that differ in nothing but
+//! their place, the later one is never tried.
 //!
-//! Nothing else is cut, so the search is complete, and it is bounded: past [`Limits::max_steps`] the answer is
-//! [`Answer::SearchLimit`], which claims nothing.
+//! Nothing else is cut, so the search is complete, and it is bounded: past [`Limits::max_steps`] the answer
+//! is [`Answer::SearchLimit`], which claims nothing.
 //!
 //! # Where things are
 //!
-//! [`problem`] and [`answer`] are what goes in and comes out. `prepare` sorts the problem, so that its order does not matter, and
-//! asks every question that concerns one participant alone (`heap`, `link`); `search` goes down the tree above with `merge`, `layout` and
-//! `place`; `reasons` judges what was not chosen; `conflict` finds the culprits where nothing can be.
+//! [`problem`] and [`answer`] are what goes in and comes out. `prepare` sorts the problem, so that its order
+//! does not matter, and asks every question that concerns one participant alone (`heap`, `link`); `search`
+//! goes down the tree above with `merge`, `layout` and `place`; `reasons` judges what was not chosen;
+//! `conflict` finds the culprits where nothing can be.
 
 pub mod answer;
 mod conflict;

@@ -72,8 +72,8 @@ pub(super) fn place(merged: &Merged, layout: &Layout, heap: &Heap<'_>) -> Result
     Ok(Placed { bytes, count })
 }
 
-/// What the place costs the satisfied participants; `Err` if one would have to reach into a device that lets nobody in.
-/// `seen` has one entry per device and is used to count each once; `round` must be new.
+/// What the place costs the satisfied participants; `Err` if one would have to reach into a device that lets
+/// nobody in. `seen` has one entry per device and is used to count each once; `round` must be new.
 pub(super) fn place_cost<'p, 'a: 'p>(
     prepared: &Prepared<'a>,
     merged: &Merged,
@@ -115,8 +115,8 @@ pub(super) fn place_cost<'p, 'a: 'p>(
     Ok(cost)
 }
 
-/// What the CPU's access costs. Through caches: their upkeep, about the same either way. Past them: writes are combined and cheap,
-/// reads are an order of magnitude slower than anything else here.
+/// What the CPU's access costs. Through caches: their upkeep, about the same either way. Past them: writes
+/// are combined and cheap, reads are an order of magnitude slower than anything else here.
 fn cpu_cost(access: CpuAccess, coherency: Coherency) -> u64 {
     let (read, write) = match coherency {
         Coherency::Cached => ([0, 1, 2], [0, 1, 2]),

@@ -1,5 +1,5 @@
-//! The problem made ready for the search: sorted so that its order is of no consequence, and asked beforehand whatever can be asked
-//! of one participant alone.
+//! The problem made ready for the search: sorted so that its order is of no consequence, and asked beforehand
+//! whatever can be asked of one participant alone.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,8 +22,35 @@ pub(super) struct Waivers {
     pub links: Vec<String>,
     /// Where nobody states a relation of chroma pitch, any will do.
     pub chroma_pitch: bool,
-    /// Nobody need pin the format and modifier.
-    pub pinning: bool,
+    /// Nobody need pin the format and modifier: what nobody pins may be any of these.
+    pub unpinned: Option<Universe>,
+}
+
+/// The formats and modifiers among which `any` chooses, sorted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Universe {
+    pub formats: Vec<Fourcc>,
+    pub modifiers: Vec<Modifier>,
+}
+
+impl Universe {
+    /// Those that some option names.
+    pub fn of<'o>(options: impl Iterator<Item = &'o OptionSpec>) -> Universe {
+        let mut universe = Universe::default();
+        for option in options {
+            universe.formats.extend(option.format.exact());
+            universe.modifiers.extend(option.modifier.exact());
+        }
+        universe.sort();
+        universe
+    }
+
+    pub fn sort(&mut self) {
+        self.formats.sort_unstable();
+        self.formats.dedup();
+        self.modifiers.sort_unstable();
+        self.modifiers.dedup();
+    }
 }
 
 /// A participant, ready.
@@ -95,7 +122,8 @@ pub(super) struct Prepared<'a> {
     pub choices: Vec<Choice<'a>>,
     /// Sorted by pool, then id: the order in which ties are settled.
     pub heaps: Vec<Heap<'a>>,
-    /// Heaps that can be opened and are refused by the same participants: the search cannot tell them apart until it has a layout.
+    /// Heaps that can be opened and are refused by the same participants: the search cannot tell them apart
+    /// until it has a layout.
     pub classes: Vec<Class>,
     pub devices: usize,
     links: BTreeMap<(&'a str, &'a str), Settled>,
@@ -185,8 +213,8 @@ impl<'a> Prepared<'a> {
     fn add_slots(&mut self, spec: &'a Participant, worst: Option<u32>) {
         let part = self.parts.len();
         let own_worst = worst_rank([spec]);
-        // Worse than every rank listed where this participant lists some, so never equal to one of them; where it lists none,
-        // its options are all alike and the worst rank of the others stands for each.
+        // Worse than every rank listed where this participant lists some, so never equal to one of them;
+        // where it lists none, its options are all alike and the worst rank of the others stands for each.
         let unlisted = u64::from(worst.unwrap_or(0)) + u64::from(own_worst.is_some());
         let choice = |option: &'a OptionSpec, alternative, place: usize| Choice {
             option,
@@ -264,8 +292,8 @@ impl<'a> Prepared<'a> {
         refuses_heap(part.spec, part.behind_iommu, part.permitted.as_deref(), heap, &self.link(part, heap))
     }
 
-    /// The options of a slot that allow a pair, into `out`: the best first. Of two, one is left out if the other is no worse in
-    /// any way, so that planes which are all alike cost one.
+    /// The options of a slot that allow a pair, into `out`: the best first. Of two, one is left out if the
+    /// other is no worse in any way, so that planes which are all alike cost one.
     ///
     /// Returns how many options were looked at.
     pub fn candidates(&self, slot: &Slot, pair: Pair, out: &mut Vec<usize>) -> usize {
@@ -315,7 +343,8 @@ impl<'a> Prepared<'a> {
     }
 
     fn admit(&self, choice: usize, begin: usize, out: &mut Vec<usize>) {
-        /// Against how many others a choice is compared: enough for planes that are alike, and no square of a hostile list.
+        /// Against how many others a choice is compared: enough for planes that are alike, and no square of a
+        /// hostile list.
         const COMPARED: usize = 16;
         let get = |at: usize| self.choices.get(at);
         let Some(new) = get(choice) else { return };
@@ -332,7 +361,8 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// The (format, modifier) pairs that can be in an answer, sorted: those that one required slot allows, else all.
+    /// The (format, modifier) pairs that can be in an answer, sorted: those that one required slot allows,
+    /// else all.
     pub fn pairs(&self, steps: &mut Steps) -> Result<Vec<Pair>, OutOfSteps> {
         let required = self.slots.iter().filter(|s| self.parts.get(s.part).is_some_and(Part::required));
         let pivot = required.min_by_key(|s| (!s.wild.is_empty(), s.exact.len() + s.wild.len()));
@@ -343,26 +373,24 @@ impl<'a> Prepared<'a> {
         let mut pairs: Vec<Pair> = Vec::with_capacity(choices.len());
         pairs.extend(choices.iter().filter_map(Choice::pair));
         let wild: Vec<_> = choices.iter().filter(|c| c.pair().is_none()).collect();
-        if !wild.is_empty() {
-            let mut formats: Vec<Fourcc> =
-                self.choices.iter().filter_map(|c| c.option.format.exact()).collect();
-            let mut modifiers: Vec<Modifier> =
-                self.choices.iter().filter_map(|c| c.option.modifier.exact()).collect();
-            if self.waivers.pinning {
-                formats.push(Fourcc::XRGB8888);
-                modifiers.push(Modifier::LINEAR);
-            }
-            formats.sort_unstable();
-            formats.dedup();
-            modifiers.sort_unstable();
-            modifiers.dedup();
-            let mut seen: Vec<_> = wild.iter().map(|c| (c.option.format, c.option.modifier)).collect();
+        let nobody = self.slots.is_empty().then_some((Match::Any, Match::Any));
+        if !wild.is_empty() || nobody.is_some() {
+            let named;
+            let universe = match &self.waivers.unpinned {
+                Some(universe) => universe,
+                None => {
+                    named = Universe::of(self.choices.iter().map(|choice| choice.option));
+                    &named
+                }
+            };
+            let mut seen: Vec<_> =
+                wild.iter().map(|c| (c.option.format, c.option.modifier)).chain(nobody).collect();
             seen.sort_unstable();
             seen.dedup();
             for (format, modifier) in seen {
                 let one;
                 let formats = match format {
-                    Match::Any => formats.as_slice(),
+                    Match::Any => universe.formats.as_slice(),
                     Match::Is(format) => {
                         one = [format];
                         &one
@@ -370,7 +398,7 @@ impl<'a> Prepared<'a> {
                 };
                 let single;
                 let modifiers = match modifier {
-                    Match::Any => modifiers.as_slice(),
+                    Match::Any => universe.modifiers.as_slice(),
                     Match::Is(modifier) => {
                         single = [modifier];
                         &single

@@ -70,7 +70,8 @@ impl Default for Problem {
     }
 }
 
-/// What a participant does with the buffer. A word for people: what a participant *needs* it states in its other fields.
+/// What a participant does with the buffer. A word for people: what a participant *needs* it states in its
+/// other fields.
 #[derive(Debug, Copy, Clone, Default, Eq, PartialEq, Ord, PartialOrd, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // The words of the field, one each.
@@ -186,8 +187,9 @@ pub struct Alternative {
 
 /// One party that will touch the buffer, in one role.
 ///
-/// What it accepts is said in one of three ways: `options`; `alternatives`, of which one is taken; or `groups` of alternatives,
-/// where one of *each* group is taken and all taken hold together. With none of the three it accepts anything.
+/// What it accepts is said in one of three ways: `options`; `alternatives`, of which one is taken; or
+/// `groups` of alternatives, where one of *each* group is taken and all taken hold together. With none of the
+/// three it accepts anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "ParticipantWire", into = "ParticipantWire")]
 pub struct Participant {
@@ -282,8 +284,8 @@ impl Problem {
     /// Reads a problem file.
     ///
     /// # Errors
-    /// If the text is not JSON, has an unknown key or a value of the wrong kind, or says what no problem can mean (see
-    /// [`Problem::validate`]).
+    /// If the text is not JSON, has an unknown key or a value of the wrong kind, or says what no problem can
+    /// mean (see [`Problem::validate`]).
     pub fn from_json(text: &str) -> Result<Problem, InvalidProblem> {
         let problem: Problem = serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();

@@ -1,7 +1,8 @@
-//! Why not otherwise: for each heap, format, plane and participant that is not in the answer, who rejected it.
+//! Why not otherwise: for each heap, format, plane and participant that is not in the answer, who rejected
+//! it.
 //!
-//! Each is judged by itself: the answer with this one thing changed. The first that fails is the reason; if nothing does, it would
-//! have been dearer, and the reason is the cost.
+//! Each is judged by itself: the answer with this one thing changed. The first that fails is the reason; if
+//! nothing does, it would have been dearer, and the reason is the cost.
 
 use std::borrow::Cow;
 
@@ -445,7 +446,8 @@ fn dearer((cost, _): (Cost, Tie), (best, _): (Cost, Tie)) -> Why {
     Why { who: "(cost)".to_owned(), field, value }
 }
 
-/// The alternatives of one choice that a participant has to make; `None` if it was not offered as alternatives.
+/// The alternatives of one choice that a participant has to make; `None` if it was not offered as
+/// alternatives.
 pub(super) fn group_of(participant: &Participant, group: usize) -> Option<&Vec<Alternative>> {
     match (&participant.alternatives, &participant.groups) {
         (Some(alternatives), _) => Some(alternatives),

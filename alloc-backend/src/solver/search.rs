@@ -317,7 +317,7 @@ impl<'s, 'a> Search<'s, 'a> {
         sums: &Sums,
     ) -> Result<(), OutOfSteps> {
         let prepared = self.prepared;
-        if sums.pinned != (true, true) && !prepared.waivers.pinning {
+        if sums.pinned != (true, true) && prepared.waivers.unpinned.is_none() {
             return Ok(());
         }
         for merged in relations(prepared, merged) {
@@ -367,8 +367,8 @@ pub(super) fn add_part(merged: &mut Merged, part: &Part<'_>) -> Result<(), Clash
     merged.add_layout(&part.spec.limits)
 }
 
-/// Whether no choice further down can help: constraints only ever narrow, so a layout that is too large stays so. The one exception
-/// is a relation of chroma pitch that is not stated yet.
+/// Whether no choice further down can help: constraints only ever narrow, so a layout that is too large stays
+/// so. The one exception is a relation of chroma pitch that is not stated yet.
 fn is_hopeless(prepared: &Prepared<'_>, format: &Format, merged: &Merged) -> bool {
     if format.planes().len() > 1 && merged.chroma_pitch.is_none() {
         return false;

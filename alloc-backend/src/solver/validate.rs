@@ -12,8 +12,8 @@ impl Problem {
     /// Whether the problem makes sense, beyond its syntax. [`super::solve`] asks this itself.
     ///
     /// # Errors
-    /// If the picture is empty; `count`, `page_size`, an alignment or `max_segment_size` is 0; names or ids are empty or stand twice;
-    /// or a participant says in more than one way what it accepts.
+    /// If the picture is empty; `count`, `page_size`, an alignment or `max_segment_size` is 0; names or ids
+    /// are empty or stand twice; or a participant says in more than one way what it accepts.
     pub fn validate(&self) -> Result<(), InvalidProblem> {
         if self.size.is_empty() {
             return Err(invalid("size", format!("{} has no pixels", self.size)));
