@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are no tests to clippy.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -383,31 +382,6 @@ impl Lit {
         let names = self.get_properties(object).unwrap().as_hashmap(self).unwrap();
         for (name, value) in values {
             to.add_property(object, names[*name].handle(), property::Value::Unknown(*value));
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs the lab: prints times, proves nothing"]
-fn times_of_allocation_and_probe() {
-    let _turn = turn();
-    let device = vkms();
-    for heap in &heaps_with(&device).heaps {
-        for (width, height) in [(1024, 768), (1920, 1080)] {
-            let shape = layout(width, height);
-            // The clock of User-Mode Linux ticks every 10 ms, so many are timed together.
-            let time = |what: &dyn Fn()| {
-                let start = std::time::Instant::now();
-                (0..200).for_each(|_| what());
-                start.elapsed().as_micros() / 200
-            };
-            let allocate = time(&|| drop(Buffer::allocate(&**heap, &shape, "time").unwrap()));
-            let probed = time(&|| drop(probe(&device, &**heap, &shape)));
-            let name = heap.id();
-            let _ = writeln!(
-                std::io::stderr(),
-                "{name} {width}x{height}: allocate {allocate} us, probe {probed} us"
-            );
         }
     }
 }
