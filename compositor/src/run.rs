@@ -7,7 +7,7 @@ use smithay::reexports::calloop::{
     EventLoop, LoopHandle,
     timer::{TimeoutAction, Timer},
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     app::{App, AppError},
@@ -101,8 +101,8 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
     Kms::attach(&mut state, &events, args.device.as_deref())?;
     state.advertise_dmabuf();
     if !args.app.is_empty() {
-        let app = App::start(&state, &events.handle(), &args.app, |state, code| {
-            state.exit_code = code;
+        // A session outlives its first application, whatever that ended with.
+        let app = App::start(&state, &events.handle(), &args.app, |state, _code| {
             state.app = None;
             if state.terminating {
                 state.shut_down("the application has ended");
@@ -111,7 +111,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
         state.app = Some(app);
     }
     events.run(None, &mut state, Heapwright::after_dispatch)?;
-    Ok(finish(state))
+    Ok(Outcome { exit_code: 0, report: state.memory.report() })
 }
 
 /// Runs an application on a screen of memory.
@@ -178,7 +178,7 @@ impl Heapwright {
         self.terminating = true;
         app.terminate();
         after(&self.events.clone(), GRACE, |state| {
-            error!("the application did not end when asked to");
+            warn!("the application did not end when asked to");
             state.exit_code = 124;
             state.shut_down("out of patience");
         });

@@ -1,3 +1,4 @@
 //! The lab, conformance and hostile-client tests of Heapwright.
 
 pub mod lab;
+pub mod vkms;

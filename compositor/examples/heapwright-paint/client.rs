@@ -62,6 +62,9 @@ pub enum Failed {
     /// poll failed.
     #[error("waiting for the compositor: {0}")]
     Poll(#[from] Errno),
+    /// The report could not be printed.
+    #[error("printing the report: {0}")]
+    Report(#[from] std::io::Error),
     /// No memory.
     #[error(transparent)]
     Buffer(#[from] BufferFailed),
@@ -103,8 +106,8 @@ struct Client {
     pointer: Option<wl_pointer::WlPointer>,
 }
 
-/// Runs until enough frames were shown.
-pub fn run(args: &Args) -> Result<Report, Failed> {
+/// Runs until enough frames were shown, and hands the report to `done`.
+pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Result<(), Failed> {
     let connection = Connection::connect_to_env()?;
     let (globals, mut queue) = registry_queue_init::<Client>(&connection)?;
     let handle = queue.handle();
@@ -177,6 +180,12 @@ pub fn run(args: &Args) -> Result<Report, Failed> {
         }
         turn(&mut queue, &mut client, args.patience(), "a frame")?;
     }
+    client.report.feedback_rounds = client.feedback.rounds;
+    client.report.scanout_tranche = client.seen_scanout;
+    let latencies = std::mem::take(&mut client.latencies);
+    client.report.latencies(latencies);
+    done(&client.report)?;
+    // The picture stays on the screen for whoever looks at it now.
     if args.linger > 0 {
         let end = Instant::now() + Duration::from_secs(args.linger);
         while let Some(rest) = end.checked_duration_since(Instant::now()) {
@@ -186,11 +195,7 @@ pub fn run(args: &Args) -> Result<Report, Failed> {
             }
         }
     }
-    client.report.feedback_rounds = client.feedback.rounds;
-    client.report.scanout_tranche = client.seen_scanout;
-    let latencies = std::mem::take(&mut client.latencies);
-    client.report.latencies(latencies);
-    Ok(client.report)
+    Ok(())
 }
 
 /// One round of events, waiting at most `patience`.

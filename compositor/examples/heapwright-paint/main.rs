@@ -17,6 +17,8 @@ use std::{
 
 use clap::Parser;
 
+use report::Report;
+
 /// Paints a moving pattern into buffers of its own and reports which memory they got and how they were shown.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "heapwright-paint", version)]
@@ -45,7 +47,7 @@ pub struct Args {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Keep the last picture on the screen for this many seconds.
+    /// Keep the last picture on the screen for this many seconds after the report.
     #[arg(long, default_value_t = 0)]
     pub linger: u64,
 }
@@ -65,22 +67,20 @@ fn size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| format!("{text:?} is no size: give it as 640x480, each side 1 to 16384 pixels"))
 }
 
+fn print(args: &Args, report: &Report) -> io::Result<()> {
+    let text = if args.json { serde_json::to_string(report)? + "\n" } else { report.to_string() };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    let report = match client::run(&args) {
-        Ok(report) => report,
+    match client::run(&args, |report| print(&args, report)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr().lock(), "heapwright-paint: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    let text = if args.json {
-        serde_json::to_string(&report).map(|json| json + "\n").map_err(io::Error::other)
-    } else {
-        Ok(report.to_string())
-    };
-    match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
     }
 }

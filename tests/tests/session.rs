@@ -1,0 +1,114 @@
+//! A session on a real display: what a client draws reaches the screen, and by which way.
+
+use std::time::Duration;
+
+use heapwright_tests::{
+    lab::{self, Outcome},
+    vkms,
+};
+use serde_json::Value;
+
+#[path = "../../compositor/examples/heapwright-paint/picture.rs"]
+mod picture;
+
+/// Shell functions for scenarios: where vkms is, and its proofs.
+const VKMS: &str = r#"
+card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+device=/dev/dri/$card
+debug=/sys/kernel/debug/dri/${card#card}
+proof() { # NAME: keeps the planes' state and the CRC of what is on the screen now
+    cat $debug/state >$LAB_OUT/$1.state
+    echo auto >$debug/crtc-0/crc/control
+    head -n 4 $debug/crtc-0/crc/data >$LAB_OUT/$1.crc
+}
+until_said() { # FILE: waits for a program to say something
+    until [ -s $1 ]; do sleep 0.05; done
+}
+"#;
+
+#[allow(clippy::expect_used, reason = "a test helper")]
+fn session(script: &str) -> Outcome {
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(180));
+    scenario.run(&format!("{VKMS}\n{script}")).expect("a guest")
+}
+
+fn report(outcome: &Outcome, name: &str) -> Value {
+    let text = outcome.text(name).unwrap_or_default();
+    serde_json::from_str(text.trim())
+        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
+}
+
+/// The CRC of the first picture of `heapwright-paint`, over the whole screen.
+fn painted() -> u32 {
+    vkms::crc(1024, 768, |x, y| picture::pixel(x, y, 0))
+}
+
+fn last_crc(outcome: &Outcome, name: &str) -> Option<u32> {
+    vkms::crcs(&outcome.text(&format!("{name}.crc")).unwrap_or_default()).last().copied()
+}
+
+#[test]
+fn a_fullscreen_heap_buffer_is_scanned_out_as_it_is() {
+    let outcome = session(
+        "heapwright session --device $device -- \
+            heapwright-paint --fullscreen --still --frames 90 --linger 60 --json >$LAB_OUT/paint.json &
+        session=$!
+        until_said $LAB_OUT/paint.json
+        proof painted
+        kill -TERM $session
+        wait $session
+        echo session ended with $?",
+    );
+    let paint = report(&outcome, "paint.json");
+    assert_eq!(paint["path"], "linux-dmabuf", "{paint}\n{}", outcome.tail());
+    assert_eq!(paint["presented"], 90, "{paint}");
+    assert_eq!(paint["scanout_tranche"], true, "{paint}");
+    let since = paint["zero_copy_since"].as_u64().unwrap_or(0);
+    assert!((1..=3).contains(&since), "every frame after the first two is zero-copy: {paint}");
+    let state = outcome.text("painted.state").unwrap_or_default();
+    let plane = vkms::plane(&state, "plane-0").unwrap_or_default();
+    assert!(plane.contains("imported=yes"), "the plane shows an imported buffer:\n{state}");
+    assert_eq!(last_crc(&outcome, "painted"), Some(painted()), "the right picture is on the screen");
+    assert!(outcome.output.contains("session ended with 0"), "{}", outcome.tail());
+}
+
+#[test]
+fn a_shared_memory_client_is_composed_to_the_same_picture() {
+    let outcome = session(
+        "heapwright session --device $device -- \
+            heapwright-paint --shm --fullscreen --still --frames 30 --linger 60 --json >$LAB_OUT/paint.json &
+        session=$!
+        until_said $LAB_OUT/paint.json
+        proof painted
+        kill -TERM $session
+        wait $session",
+    );
+    let paint = report(&outcome, "paint.json");
+    assert_eq!(paint["path"], "wl_shm", "{paint}\n{}", outcome.tail());
+    assert_eq!(paint["zero_copy"], 0, "composed frames are not called zero-copy: {paint}");
+    assert_eq!(last_crc(&outcome, "painted"), Some(painted()), "{}", outcome.tail());
+}
+
+#[test]
+fn the_session_ends_with_its_last_client() {
+    let outcome = session(
+        "timeout 60 heapwright session --device $device --exit-with-last-client -- \
+            heapwright-paint --frames 5 --json >$LAB_OUT/paint.json",
+    );
+    assert_eq!(outcome.code, 0, "{}", outcome.tail());
+    assert_eq!(report(&outcome, "paint.json")["presented"], 5);
+}
+
+#[test]
+fn a_missing_or_wrong_device_is_said_so() {
+    for (device, said) in [
+        ("/dev/dri/card9", "cannot open /dev/dri/card9"),
+        ("/dev/null", "/dev/null"),
+        ("/dev/udmabuf", "/dev/udmabuf"),
+    ] {
+        let outcome = session(&format!("timeout 30 heapwright session --device {device}"));
+        assert_eq!(outcome.code, 1, "{}", outcome.tail());
+        assert!(outcome.output.contains(said), "{}", outcome.tail());
+        assert!(!outcome.output.contains("panicked"), "{}", outcome.tail());
+    }
+}
