@@ -14,8 +14,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::answer::Culprit;
+use super::choices::Universe;
 use super::fields::{FIELDS, Field};
-use super::prepare::{Prepared, Universe, Waivers, offered};
+use super::prepare::{Prepared, Waivers, offered};
 use super::problem::{Fourcc, Match, Modifier, Participant, Problem, Size, Verdict};
 use super::search::feasible;
 use super::steps::{OutOfSteps, Steps};

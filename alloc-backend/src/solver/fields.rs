@@ -16,29 +16,32 @@ pub(super) struct Field {
 /// How many values of one field are written out.
 const LISTED: usize = 8;
 
-/// Values in a row, the first few of them.
-pub(super) fn list(values: impl IntoIterator<Item = String>) -> Option<String> {
-    let mut values: Vec<String> = values.into_iter().collect();
-    let count = values.len();
-    values.truncate(LISTED);
-    match count {
+/// Values in a row, the first few of them; `None` for none.
+pub(super) fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> Option<String> {
+    let values: Vec<T> = values.into_iter().collect();
+    let text: Vec<String> = values.iter().take(LISTED).map(ToString::to_string).collect();
+    match values.len() {
         0 => None,
-        1..=LISTED => Some(values.join(", ")),
-        _ => Some(format!("{}, and {} more", values.join(", "), count - LISTED)),
+        count if count <= LISTED => Some(text.join(", ")),
+        count => Some(format!("{}, and {} more", text.join(", "), count - LISTED)),
     }
 }
 
-/// The values of one field in a participant and all its options, each once.
-fn distinct<T: Ord + Copy>(
-    participant: &Participant,
-    get: impl Fn(&LayoutLimits) -> Option<T>,
-    text: impl Fn(T) -> String,
-) -> Option<String> {
-    let options = offered(participant).flatten().map(|option| &option.limits);
-    let mut values: Vec<T> = std::iter::once(&participant.limits).chain(options).filter_map(get).collect();
+/// Values in order, each once, the first few of them.
+pub(super) fn list_sorted<T: Ord + ToString>(values: impl Iterator<Item = T>) -> Option<String> {
+    let mut values: Vec<T> = values.collect();
     values.sort_unstable();
     values.dedup();
-    list(values.into_iter().map(text))
+    list(values)
+}
+
+/// The values of one field in a participant and all its options, each once.
+fn distinct<T: Ord + ToString>(
+    participant: &Participant,
+    get: impl Fn(&LayoutLimits) -> Option<T>,
+) -> Option<String> {
+    let options = offered(participant).flatten().map(|option| &option.limits);
+    list_sorted(std::iter::once(&participant.limits).chain(options).filter_map(get))
 }
 
 fn each_option(participant: &mut Participant, mut change: impl FnMut(&mut OptionSpec)) {
@@ -57,14 +60,14 @@ macro_rules! layout_field {
     ($name:ident) => {
         Field {
             name: stringify!($name),
-            value: |p| distinct(p, |limits| limits.$name, |value| value.to_string()),
+            value: |p| distinct(p, |limits| limits.$name),
             remove: |p| each_limits(p, |limits| limits.$name = None),
         }
     };
     ($name:ident, flag) => {
         Field {
             name: stringify!($name),
-            value: |p| distinct(p, |limits| limits.$name.then_some(true), |value| value.to_string()),
+            value: |p| distinct(p, |limits| limits.$name.then_some(true)),
             remove: |p| each_limits(p, |limits| limits.$name = false),
         }
     };
@@ -114,12 +117,8 @@ pub(super) static FIELDS: [Field; 36] = [
     Field {
         name: "format",
         value: |p| {
-            let mut formats: Vec<_> =
-                offered(p).flatten().filter_map(|option| option.format.exact()).collect();
-            formats.sort_unstable();
-            formats.dedup();
-            let nothing = accepts_nothing(p).then(|| "none".to_owned());
-            list(formats.into_iter().map(|format| format.to_string())).or(nothing)
+            let formats = offered(p).flatten().filter_map(|option| option.format.exact());
+            list_sorted(formats).or_else(|| accepts_nothing(p).then(none))
         },
         remove: |p| {
             each_option(p, |option| option.format = Match::Any);
@@ -128,13 +127,7 @@ pub(super) static FIELDS: [Field; 36] = [
     },
     Field {
         name: "modifier",
-        value: |p| {
-            let mut modifiers: Vec<_> =
-                offered(p).flatten().filter_map(|option| option.modifier.exact()).collect();
-            modifiers.sort_unstable();
-            modifiers.dedup();
-            list(modifiers.into_iter().map(|modifier| modifier.to_string()))
-        },
+        value: |p| list_sorted(offered(p).flatten().filter_map(|option| option.modifier.exact())),
         remove: |p| each_option(p, |option| option.modifier = Match::Any),
     },
     layout_field!(min_size),
@@ -160,12 +153,15 @@ pub(super) static FIELDS: [Field; 36] = [
     memory_field!(max_segment_size),
     Field {
         name: "permitted_heaps",
-        value: |p| {
-            p.memory.permitted_heaps.as_ref().map(|ids| list(ids.iter().cloned()).unwrap_or_else(none))
-        },
+        value: |p| p.memory.permitted_heaps.as_ref().map(|ids| list(ids).unwrap_or_else(none)),
         remove: |p| p.memory.permitted_heaps = None,
     },
-    memory_field!(protected, asks),
+    Field {
+        name: "protected",
+        value: |p| p.memory.protected.then(|| "true".to_owned()),
+        // Who asked for it can touch it, and still can.
+        remove: |p| p.memory.can_protected |= std::mem::take(&mut p.memory.protected),
+    },
     Field {
         name: "can_protected",
         value: |p| (!p.memory.can_protected && !p.memory.protected).then(|| "false".to_owned()),
@@ -177,7 +173,7 @@ pub(super) static FIELDS: [Field; 36] = [
         name: "coherency",
         value: |p| {
             let states = p.memory.coherency.as_ref()?;
-            list(states.iter().map(|state| state.as_str().to_owned())).or_else(|| Some(none()))
+            list(states.iter().map(|state| state.as_str())).or_else(|| Some(none()))
         },
         remove: |p| p.memory.coherency = None,
     },
@@ -188,9 +184,7 @@ pub(super) static FIELDS: [Field; 36] = [
     },
     Field {
         name: "sync",
-        value: |p| {
-            list(p.sync.as_ref()?.iter().map(|kind| kind.as_str().to_owned())).or_else(|| Some(none()))
-        },
+        value: |p| list(p.sync.as_ref()?.iter().map(|kind| kind.as_str())).or_else(|| Some(none())),
         remove: |p| p.sync = None,
     },
     count_field!(camping),
@@ -200,7 +194,8 @@ pub(super) static FIELDS: [Field; 36] = [
     count_field!(max_count),
 ];
 
-fn none() -> String {
+/// The value of an empty list.
+pub(super) fn none() -> String {
     "none".to_owned()
 }
 

@@ -74,15 +74,17 @@ impl<'a> Pools<'a> {
     }
 }
 
-/// The pools a participant permits, sorted; `None` if it permits all.
+/// The pools a participant permits, sorted; `None` if it permits all. `by_id` are the heaps' places, sorted
+/// by id.
 pub(super) fn permitted_pools<'a>(
     participant: &Participant,
-    by_id: &[(&'a str, &'a str)],
+    by_id: &[(&str, usize)],
+    heaps: &[Heap<'a>],
 ) -> Option<Vec<&'a str>> {
     let ids = participant.memory.permitted_heaps.as_ref()?;
     let pool = |id: &String| {
         let at = by_id.binary_search_by_key(&id.as_str(), |(id, _)| id).ok()?;
-        by_id.get(at).map(|(_, pool)| *pool)
+        heaps.get(by_id.get(at)?.1).map(|heap| heap.facts.pool())
     };
     let mut pools: Vec<&str> = ids.iter().filter_map(pool).collect();
     pools.sort_unstable();
@@ -175,7 +177,7 @@ mod tests {
             let participant = Participant { device: Some("vc4".into()), memory, ..Participant::default() };
             for (facts, refused) in [&system, &cma, &low, &secure, &vram].into_iter().zip(refused) {
                 let heap = Heap { facts, budget: None };
-                let permitted = permitted_pools(&participant, &[("h", "p")]);
+                let permitted = permitted_pools(&participant, &[("h", 0)], &[heap]);
                 let got = refuses_heap(&participant, false, permitted.as_deref(), &heap, &Settled::default());
                 assert_eq!(got, refused.then_some(field), "{facts:?}");
             }
@@ -229,7 +231,8 @@ mod tests {
         let memory =
             MemoryLimits { permitted_heaps: Some(vec!["b".into(), "gone".into()]), ..Default::default() };
         let participant = Participant { memory, ..Participant::default() };
-        let by_id = [("a", "cma"), ("b", "cma"), ("d", "ram")];
-        assert_eq!(permitted_pools(&participant, &by_id), Some(vec!["cma"]));
+        let by_id = [("a", 0), ("b", 1), ("c", 2)];
+        let heaps = heaps.each_ref().map(|facts| Heap { facts, budget: None });
+        assert_eq!(permitted_pools(&participant, &by_id, &heaps), Some(vec!["cma"]));
     }
 }

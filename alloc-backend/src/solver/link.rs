@@ -106,6 +106,20 @@ impl Settled {
         }
     }
 
+    /// Adds everything said elsewhere.
+    fn join(&mut self, other: &Settled) {
+        for (ours, theirs) in [
+            (&mut self.declared, other.declared),
+            (&mut self.probed, other.probed),
+            (&mut self.table, other.table),
+            (&mut self.hearsay, other.hearsay),
+        ] {
+            ours.accepts |= theirs.accepts;
+            ours.refuses |= theirs.refuses;
+        }
+        self.probed_bytes = self.probed_bytes.max(other.probed_bytes);
+    }
+
     /// On what evidence the device refuses the heap, if it does.
     pub(super) fn refusal(&self) -> Option<Evidence> {
         if self.declared.refuses {
@@ -133,6 +147,47 @@ impl Settled {
         } else {
             Evidence::Unknown
         }
+    }
+}
+
+/// What is said of every device and heap of a problem, by number.
+#[derive(Debug)]
+pub(super) struct LinkTable {
+    /// (device, heap), sorted.
+    entries: Vec<((usize, usize), Settled)>,
+}
+
+impl LinkTable {
+    /// `devices` are sorted and numbered from 1; `heaps` are sorted by id, with their numbers.
+    pub(super) fn new(links: &[Link], devices: &[&str], heaps: &[(&str, usize)]) -> LinkTable {
+        let number = |link: &Link| {
+            let device = devices.binary_search(&link.device.as_str()).ok()? + 1;
+            let heap = heaps.binary_search_by_key(&link.heap.as_str(), |(id, _)| id).ok()?;
+            Some((device, heaps.get(heap)?.1))
+        };
+        let mut entries: Vec<((usize, usize), Settled)> = Vec::with_capacity(links.len());
+        for link in links {
+            if let Some(key) = number(link) {
+                let mut settled = Settled::default();
+                settled.add(link);
+                entries.push((key, settled));
+            }
+        }
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1.join(&next.1);
+            }
+            same
+        });
+        LinkTable { entries }
+    }
+
+    /// What is said of a device, 0 for none, and a heap.
+    pub(super) fn get(&self, device: usize, heap: usize) -> Settled {
+        let found = self.entries.binary_search_by_key(&(device, heap), |(key, _)| *key);
+        found.ok().and_then(|at| self.entries.get(at)).map(|(_, settled)| *settled).unwrap_or_default()
     }
 }
 

@@ -41,10 +41,11 @@
 //!
 //! [`problem`] and [`answer`] are what goes in and comes out. `prepare` sorts the problem, so that its order
 //! does not matter, and asks every question that concerns one participant alone (`heap`, `link`); `search`
-//! goes down the tree above with `merge`, `layout` and `place`; `reasons` judges what was not chosen;
-//! `conflict` finds the culprits where nothing can be.
+//! goes down the tree above with `merge`, `layout` and `place`; `reasons` judges what was not chosen, and
+//! `why` names who rejects it; `conflict` finds the culprits where nothing can be.
 
 pub mod answer;
+mod choices;
 mod conflict;
 mod fields;
 mod heap;
@@ -59,6 +60,7 @@ mod reasons;
 mod search;
 mod steps;
 mod validate;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -153,8 +155,8 @@ fn resolution(prepared: &Prepared<'_>, found: &Found) -> Resolution {
         let mut taken: Vec<String> = Vec::new();
         for (group, at) in chosen.iter().enumerate() {
             let place = prepared.choices.get(*at).map_or(0, |choice| choice.alternative);
-            let alternative = reasons::group_of(part.spec, group).and_then(|list| list.get(place));
-            taken.extend(alternative.map(|alternative| reasons::alternative_name(alternative, place)));
+            let alternative = why::group_of(part.spec, group).and_then(|list| list.get(place));
+            taken.extend(alternative.map(|alternative| why::alternative_name(alternative, place)));
         }
         if !taken.is_empty() {
             alternatives.insert(name.clone(), taken.join("+"));

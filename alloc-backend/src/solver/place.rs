@@ -78,7 +78,7 @@ pub(super) fn place_cost<'p, 'a: 'p>(
     prepared: &Prepared<'a>,
     merged: &Merged,
     layout: &Layout,
-    heap: &Heap<'a>,
+    (at, heap): (usize, &Heap<'a>),
     placed: Placed,
     satisfied: impl Iterator<Item = &'p Part<'a>>,
     seen: &mut Seen,
@@ -104,7 +104,7 @@ pub(super) fn place_cost<'p, 'a: 'p>(
         if part.device == 0 || !seen.first(part.device) {
             continue;
         }
-        let mut known = prepared.link(part, heap).acceptance(placed.bytes);
+        let mut known = prepared.link(part, at).acceptance(placed.bytes);
         if known == Evidence::Unknown && part.behind_iommu {
             // The IOMMU is a declared fact: it takes any page the kernel has.
             known = Evidence::Declared;

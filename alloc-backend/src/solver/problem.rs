@@ -107,6 +107,24 @@ impl<T> Match<T> {
     }
 }
 
+impl<T: PartialEq> Match<T> {
+    /// Whether it allows a value.
+    pub fn allows(&self, value: T) -> bool {
+        match self {
+            Match::Any => true,
+            Match::Is(only) => *only == value,
+        }
+    }
+
+    /// The values it allows, where `all` are what any may be.
+    pub(super) fn among<'s>(&'s self, all: &'s [T]) -> &'s [T] {
+        match self {
+            Match::Any => all,
+            Match::Is(only) => std::slice::from_ref(only),
+        }
+    }
+}
+
 impl<T> From<T> for Match<T> {
     fn from(value: T) -> Match<T> {
         Match::Is(value)

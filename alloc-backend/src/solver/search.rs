@@ -1,10 +1,11 @@
 //! The search: depth first over what each participant takes, cut by what the best answer so far costs.
 
 use super::answer::Cost;
+use super::choices::Pair;
 use super::layout::{Layout, lay_out};
 use super::merge::{Clash, Merged};
 use super::place::{Blame, PlaceCost, Placed, Seen, place, place_cost};
-use super::prepare::{Class, Pair, Part, Prepared};
+use super::prepare::{Class, Part, Prepared};
 use super::problem::{ChromaPitch, Fourcc, Modifier};
 use super::steps::{OutOfSteps, Steps};
 use crate::constraints::Format;
@@ -120,11 +121,11 @@ impl<'s, 'a> Search<'s, 'a> {
             steps,
             any,
             best: None,
-            starts: Vec::with_capacity(prepared.slots.len() + 1),
-            candidates: Vec::with_capacity(2 * prepared.slots.len()),
-            levels: Vec::with_capacity(prepared.slots.len()),
-            frames: Vec::with_capacity(prepared.slots.len() + 1),
-            chosen: vec![DROPPED; prepared.slots.len()],
+            starts: Vec::with_capacity(prepared.choices.slots() + 1),
+            candidates: Vec::with_capacity(2 * prepared.choices.slots()),
+            levels: Vec::with_capacity(prepared.choices.slots()),
+            frames: Vec::with_capacity(prepared.choices.slots() + 1),
+            chosen: vec![DROPPED; prepared.choices.slots()],
             seen: Seen::new(prepared.devices),
         }
     }
@@ -134,7 +135,11 @@ impl<'s, 'a> Search<'s, 'a> {
         if prepared.classes.is_empty() {
             return Ok(None);
         }
-        let pairs = prepared.pairs(self.steps)?;
+        let pairs = prepared.choices.pairs(
+            prepared.required_slots(),
+            prepared.waivers.unpinned.as_ref(),
+            self.steps,
+        )?;
         let mut bounds: Vec<(Bound, Pair)> = Vec::with_capacity(pairs.len());
         for pair in pairs {
             if Format::of(pair.0).is_some() {
@@ -171,9 +176,9 @@ impl<'s, 'a> Search<'s, 'a> {
     fn collect_candidates(&mut self, pair: Pair) -> Result<(), OutOfSteps> {
         self.starts.clear();
         self.candidates.clear();
-        for slot in &self.prepared.slots {
+        for slot in 0..self.prepared.choices.slots() {
             self.starts.push(self.candidates.len());
-            let compared = self.prepared.candidates(slot, pair, &mut self.candidates);
+            let compared = self.prepared.choices.candidates(slot, pair, &mut self.candidates);
             self.steps.take(compared)?;
         }
         self.starts.push(self.candidates.len());
@@ -328,7 +333,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 let Ok(placed) = place(&merged, &layout, heap) else { continue };
                 let satisfied = satisfied(prepared, &self.chosen);
                 let Ok(cost) =
-                    place_cost(prepared, &merged, &layout, heap, placed, satisfied, &mut self.seen)
+                    place_cost(prepared, &merged, &layout, (*at, heap), placed, satisfied, &mut self.seen)
                 else {
                     continue;
                 };
@@ -389,31 +394,30 @@ fn relations(prepared: &Prepared<'_>, merged: &Merged) -> impl Iterator<Item = M
     std::iter::once(merged).chain(others)
 }
 
-/// Used where a choice is judged by itself: see [`super::reasons`].
+/// What an answer would cost, or whom to blame that it cannot be. Used to give reasons.
 pub(super) fn judge<'a>(
     prepared: &Prepared<'a>,
     pair: Pair,
-    heap: usize,
+    at: usize,
     chosen: &[usize],
-    dropped: (u64, u64),
+    (weight, copies): (u64, u64),
     seen: &mut Seen,
-) -> Result<(Cost, Tie), Blame> {
+) -> Result<Cost, Blame> {
     let format = Format::of(pair.0).ok_or(Blame::Merged("format"))?;
-    let heap_facts = prepared.heaps.get(heap).ok_or(Blame::Heap("id"))?;
+    let heap = prepared.heaps.get(at).ok_or(Blame::Heap("id"))?;
     let mut merged = Merged::nothing(prepared.problem.count);
-    let (mut rank, mut order) = (0, 0);
+    let mut rank = 0;
     for part in satisfied(prepared, chosen) {
         add_part(&mut merged, part).map_err(Blame::Merged)?;
-        for at in chosen.get(part.slots.clone()).unwrap_or_default() {
-            let Some(choice) = prepared.choices.get(*at) else { continue };
+        for choice in chosen.get(part.slots.clone()).unwrap_or_default() {
+            let Some(choice) = prepared.choices.get(*choice) else { continue };
             merged.add_layout(&choice.option.limits).map_err(Blame::Merged)?;
             rank += choice.rank;
-            order += choice.place;
         }
     }
     let layout = lay_out(format, &merged, prepared.size()).map_err(Blame::Merged)?;
-    let placed = place(&merged, &layout, heap_facts)?;
-    let cost = place_cost(prepared, &merged, &layout, heap_facts, placed, satisfied(prepared, chosen), seen)?;
-    let tie = Tie { order, modifier: pair.1, format: pair.0, grade: cost.grade, heap };
-    Ok((total(dropped.0, dropped.1, rank, &cost), tie))
+    let placed = place(&merged, &layout, heap)?;
+    let parts = satisfied(prepared, chosen);
+    let cost = place_cost(prepared, &merged, &layout, (at, heap), placed, parts, seen)?;
+    Ok(total(weight, copies, rank, &cost))
 }

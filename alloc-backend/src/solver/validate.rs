@@ -1,7 +1,5 @@
 //! What no problem can mean: empty pictures, alignments of nothing, two participants of one name.
 
-use std::collections::BTreeSet;
-
 use super::problem::{Alternative, InvalidProblem, LayoutLimits, OptionSpec, Problem};
 
 fn invalid(where_: impl Into<String>, why: impl Into<String>) -> InvalidProblem {
@@ -96,21 +94,19 @@ fn limits(limits: &LayoutLimits, path: impl Fn() -> String) -> Result<(), Invali
 }
 
 fn unique<'a>(
-    names: impl ExactSizeIterator<Item = &'a str>,
+    names: impl Iterator<Item = &'a str> + Clone,
     list: &str,
     key: &str,
 ) -> Result<(), InvalidProblem> {
-    let mut seen = BTreeSet::new();
-    for (at, name) in names.enumerate() {
-        if name.is_empty() {
-            return Err(invalid(format!("{list}[{at}].{key}"), "must not be empty"));
-        }
-        if !seen.insert(name) {
-            return Err(invalid(
-                format!("{list}[{at}].{key}"),
-                format!("'{name}' stands twice; it must be unique"),
-            ));
-        }
-    }
-    Ok(())
+    let mut sorted: Vec<&str> = names.clone().collect();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).find(|two| two.first() == two.last()).and_then(<[&str]>::first);
+    let empty = sorted.first().filter(|name| name.is_empty());
+    let Some(name) = empty.or(twice) else { return Ok(()) };
+    let last = names.enumerate().filter(|(_, other)| other == name).last().map_or(0, |(at, _)| at);
+    let why = match empty {
+        Some(_) => "must not be empty".to_owned(),
+        None => format!("'{name}' stands twice; it must be unique"),
+    };
+    Err(invalid(format!("{list}[{last}].{key}"), why))
 }
