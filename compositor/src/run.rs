@@ -1,10 +1,15 @@
 //! Running the compositor: from the command line to the exit code.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, Read as _},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
 
-use smithay::reexports::calloop::signals::{Signal, Signals};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use smithay::reexports::calloop::{
-    EventLoop, LoopHandle,
+    EventLoop, Interest, LoopHandle, Mode, PostAction,
+    generic::Generic,
     timer::{TimeoutAction, Timer},
 };
 use tracing::{info, warn};
@@ -32,6 +37,9 @@ pub enum RunError {
     /// No directory for the socket.
     #[error("cannot make a directory for the socket: {0}; set XDG_RUNTIME_DIR to one you may write to")]
     RuntimeDir(#[source] io::Error),
+    /// Signals can't be watched.
+    #[error("cannot watch for signals: {0}")]
+    Signals(#[source] io::Error),
     /// The server did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -76,18 +84,35 @@ pub struct Outcome {
 }
 
 fn start() -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
-    // Blocked in this thread before any other exists, so that no thread can be hit by them.
-    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).map_err(calloop::Error::from)?;
     let events = EventLoop::try_new()?;
     let state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
+    end_on_signals(&events.handle())?;
+    Ok((events, state))
+}
+
+/// Ends the compositor on SIGTERM and SIGINT.
+///
+/// Through handlers and a socket, not signalfd: that would want the signals blocked, and children inherit what is blocked.
+fn end_on_signals(events: &LoopHandle<'static, Heapwright>) -> Result<(), RunError> {
+    let (read, write) = UnixStream::pair().map_err(RunError::Signals)?;
+    read.set_nonblocking(true).map_err(RunError::Signals)?;
+    for signal in [SIGTERM, SIGINT] {
+        let write = write.try_clone().map_err(RunError::Signals)?;
+        signal_hook::low_level::pipe::register(signal, write).map_err(RunError::Signals)?;
+    }
+    let source = Generic::new(read, Interest::READ, Mode::Level);
     events
-        .handle()
-        .insert_source(signals, |event, (), state| {
-            info!(signal = ?event.signal(), "asked to end");
-            state.terminate();
+        .insert_source(source, |_, socket, state: &mut Heapwright| {
+            let mut bytes = [0; 16];
+            // Only the arrival counts, not how many came.
+            if let Ok(1..) = (&**socket).read(&mut bytes) {
+                info!("asked to end by a signal");
+                state.terminate();
+            }
+            Ok(PostAction::Continue)
         })
         .map_err(|error| error.error)?;
-    Ok((events, state))
+    Ok(())
 }
 
 /// Runs a session on a display.
