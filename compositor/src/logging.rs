@@ -129,9 +129,3 @@ impl slog::KV for Pairs<'_> {
         self.0.iter().try_for_each(|(key, value)| serializer.emit_str(key, value))
     }
 }
-
-/// A logger that forgets everything, for tests and for programs that want silence.
-#[must_use]
-pub fn silent() -> Logger {
-    Logger::root(slog::Discard, o!())
-}

@@ -1,6 +1,6 @@
 //! The one state that every Wayland request and every device event works on.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use smithay::{
     backend::renderer::pixman::{PixmanError, PixmanRenderer},
@@ -8,7 +8,9 @@ use smithay::{
     input::{Seat, SeatState},
     reexports::{
         calloop::{self, EventLoop, Interest, LoopHandle, LoopSignal, Mode, PostAction, generic::Generic},
-        wayland_server::{Display, DisplayHandle, Resource as _, protocol::wl_surface::WlSurface},
+        wayland_server::{
+            Display, DisplayHandle, Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface,
+        },
     },
     utils::{Clock, Monotonic},
     wayland::{
@@ -87,6 +89,8 @@ pub struct Heapwright {
     pub clock: Clock<Monotonic>,
     /// Protocol states.
     pub protocols: Protocols,
+    /// Buffers in shared memory that are in the report already.
+    pub noted: HashSet<ObjectId>,
     /// linux-dmabuf: its global, and who was told what.
     pub dmabuf: DmabufGlobalState,
     /// Windows and outputs, and where they are.
@@ -197,6 +201,7 @@ impl Heapwright {
             clients_seen: 0,
             clock,
             protocols,
+            noted: HashSet::new(),
             dmabuf,
             space: Space::default(),
             unmapped: Vec::new(),

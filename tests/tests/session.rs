@@ -32,6 +32,7 @@ fn session(script: &str) -> Outcome {
     scenario.run(&format!("{VKMS}\n{script}")).expect("a guest")
 }
 
+#[allow(clippy::panic, reason = "a test helper")]
 fn report(outcome: &Outcome, name: &str) -> Value {
     let text = outcome.text(name).unwrap_or_default();
     serde_json::from_str(text.trim())

@@ -65,15 +65,18 @@ impl CompositorHandler for Heapwright {
 impl Heapwright {
     /// Implicit sync: a commit takes effect only when the devices that write its dma-buf are done.
     fn wait_for_fence(&mut self, surface: &WlSurface) {
-        let dmabuf = with_states(surface, |states| {
+        let buffer = with_states(surface, |states| {
             let mut guard = states.cached_state.get::<SurfaceAttributes>();
             match guard.pending().buffer.as_ref() {
-                Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
+                Some(BufferAssignment::NewBuffer(buffer)) => Some(buffer.clone()),
                 _ => None,
             }
         });
-        let Some(dmabuf) = dmabuf else { return };
-        let Some(client) = surface.client() else { return };
+        let (Some(buffer), Some(client)) = (buffer, surface.client()) else { return };
+        let Ok(dmabuf) = get_dmabuf(&buffer).cloned() else {
+            self.note_shared_memory(&client, &buffer);
+            return;
+        };
         // An error here means that the buffer is ready already.
         let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) else { return };
         let inserted = self.events.insert_source(source, move |(), _, state| {
@@ -91,7 +94,9 @@ impl Heapwright {
 }
 
 impl BufferHandler for Heapwright {
-    fn buffer_destroyed(&mut self, _buffer: &WlBuffer) {}
+    fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
+        self.noted.remove(&buffer.id());
+    }
 }
 
 impl ShmHandler for Heapwright {

@@ -8,7 +8,8 @@ use smithay::{
         allocator::{Buffer as _, dmabuf::Dmabuf},
         renderer::ImportDma as _,
     },
-    reexports::wayland_server::Client,
+    reexports::wayland_server::{Client, Resource as _, protocol::wl_buffer::WlBuffer},
+    wayland::shm::{shm_format_to_fourcc, with_buffer_contents},
 };
 
 use crate::{
@@ -27,8 +28,7 @@ impl DmabufHandler for Heapwright {
             self.backend.renderer().ok_or_else(|| ImportError("there is no output yet".to_owned()))?;
         // Even a buffer for a plane must be known to the renderer: any frame may have to be composed.
         renderer.import_dmabuf(dmabuf, None).map_err(|error| ImportError(error.to_string()))?;
-        let pid = client.get_credentials(&self.display).map_or(0, |credentials| credentials.pid);
-        self.memory.client_buffer(record(pid, dmabuf));
+        self.memory.client_buffer(record(self.pid_of(client), dmabuf));
         Ok(())
     }
 }
@@ -53,6 +53,32 @@ fn record(pid: i32, dmabuf: &Dmabuf) -> Record {
         heap: field("exp_name:").unwrap_or("unknown exporter").to_owned(),
         names: field("name:").map(str::to_owned).into_iter().collect(),
         why: vec!["the client's own choice, by the feedback it was given".to_owned()],
+    }
+}
+
+impl Heapwright {
+    /// Takes note of a client's buffer in shared memory, the first time it is shown.
+    pub fn note_shared_memory(&mut self, client: &Client, buffer: &WlBuffer) {
+        if !self.noted.insert(buffer.id()) {
+            return;
+        }
+        let Ok(data) = with_buffer_contents(buffer, |_, _, data| data) else { return };
+        let format = shm_format_to_fourcc(data.format).map_or(0, |fourcc| fourcc as u32);
+        self.memory.client_buffer(Record {
+            owner: format!("client {}", self.pid_of(client)),
+            count: 1,
+            size: format!("{}x{}", data.width, data.height),
+            format: Fourcc(format).to_string(),
+            modifier: Modifier::LINEAR.to_string(),
+            pitch: u64::try_from(data.stride).unwrap_or(0),
+            heap: "wl_shm".to_owned(),
+            names: vec!["the client's shared memory".to_owned()],
+            why: vec!["the client draws through wl_shm: every frame of it is composed".to_owned()],
+        });
+    }
+
+    fn pid_of(&self, client: &Client) -> i32 {
+        client.get_credentials(&self.display).map_or(0, |credentials| credentials.pid)
     }
 }
 

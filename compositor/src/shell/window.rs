@@ -180,16 +180,14 @@ impl Heapwright {
         self.backend.schedule_all(&self.events);
     }
 
-    /// The middle of the output, a step aside from each window that stands there already.
+    /// Where a new window hides least of the others: in the middle if it can, else towards a corner.
     fn free_place(&self, window: &Window, size: Size<i32, Logical>) -> Point<i32, Logical> {
-        const STEP: i32 = 32;
         let Some(area) = self.output_of(window).and_then(|output| self.space.output_geometry(&output)) else {
             return Point::default();
         };
-        let room = (area.size.w.saturating_sub(size.w), area.size.h.saturating_sub(size.h));
-        let step = self.space.elements().len() as i32 % 8 * STEP;
-        let middle: Point<i32, Logical> = Point::from((room.0 / 2 + step, room.1 / 2 + step));
-        area.loc + Point::from((middle.x.clamp(0, room.0.max(0)), middle.y.clamp(0, room.1.max(0))))
+        let others: Vec<_> =
+            self.space.elements().filter_map(|other| self.space.element_geometry(other)).collect();
+        least_hiding(area, size, &others)
     }
 
     /// Gives a window the keyboard and raises it; `None` takes the keyboard from all.
@@ -227,5 +225,41 @@ impl Heapwright {
         let place = place.to_f64();
         let (surface, offset) = window.surface_under(at - place, WindowSurfaceType::ALL)?;
         Some((surface, offset.to_f64() + place))
+    }
+}
+
+/// Of nine places (the middle, the corners, the sides), the one where a window of `size` covers least of `others`.
+fn least_hiding(
+    area: Rectangle<i32, Logical>,
+    size: Size<i32, Logical>,
+    others: &[Rectangle<i32, Logical>],
+) -> Point<i32, Logical> {
+    let room = (area.size.w.saturating_sub(size.w).max(0), area.size.h.saturating_sub(size.h).max(0));
+    const HALVES: [(i32, i32); 9] = [(1, 1), (0, 0), (2, 0), (0, 2), (2, 2), (1, 0), (0, 1), (2, 1), (1, 2)];
+    let places = HALVES.map(|(x, y)| area.loc + Point::from((room.0 / 2 * x, room.1 / 2 * y)));
+    let hidden = |place: &Point<i32, Logical>| -> i64 {
+        let window = Rectangle::new(*place, size);
+        others
+            .iter()
+            .filter_map(|other| other.intersection(window))
+            .map(|both| i64::from(both.size.w) * i64::from(both.size.h))
+            .sum()
+    };
+    places.into_iter().min_by_key(hidden).unwrap_or(area.loc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_opens_in_the_middle_and_the_next_one_beside_it() {
+        let area = Rectangle::new((100, 0).into(), (1000, 800).into());
+        let first = least_hiding(area, (400, 300).into(), &[]);
+        assert_eq!(first, Point::from((400, 250)));
+        let second = least_hiding(area, (300, 250).into(), &[Rectangle::new(first, (400, 300).into())]);
+        assert_eq!(second, area.loc, "the first corner is free");
+        let whole = least_hiding(area, (2000, 2000).into(), &[]);
+        assert_eq!(whole, area.loc, "a window larger than the output begins at its corner");
     }
 }
