@@ -108,7 +108,7 @@ pub struct Reason {
     pub rejected: Rejected,
     /// Who rejected it; in parentheses what is not a participant: `(heap h0)`, `(pool cma0)`, or `(cost)` for
     /// what was possible but dearer.
-    pub participant: String,
+    pub participant: Cow<'static, str>,
     /// The field that rejected it, or the criterion of the cost.
     pub field: Cow<'static, str>,
     /// What it says there.

@@ -11,6 +11,14 @@ use crate::constraints::LayoutLimits;
 /// A format and a modifier.
 pub(super) type Pair = (Fourcc, Modifier);
 
+/// The key of options with `any`; less than every other.
+const WILD: u128 = 0;
+
+/// A pair as one number, in the order of pairs.
+fn key((format, modifier): Pair) -> u128 {
+    (u128::from(format.0) << 64 | u128::from(modifier.0)) + 1
+}
+
 /// One choice a participant has to make: of an alternative, and in it of an option.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -26,8 +34,8 @@ pub(super) struct Slot {
 #[derive(Debug, Copy, Clone)]
 pub(super) struct Choice<'a> {
     pub option: &'a OptionSpec,
-    /// Its format and modifier, unless any will do.
-    pair: Option<Pair>,
+    /// Its format and modifier as a key, [`WILD`] if any will do.
+    key: u128,
     /// Its rank, or that of an option without one.
     pub rank: u64,
     /// Place in its alternative: the caller's order.
@@ -103,7 +111,7 @@ impl<'a> Choices<'a> {
         let options = |list: &'a [OptionSpec], alternative| {
             list.iter().enumerate().map(move |(place, option)| Choice {
                 option,
-                pair: option.format.exact().zip(option.modifier.exact()),
+                key: option.format.exact().zip(option.modifier.exact()).map_or(WILD, key),
                 rank: option.rank.map_or(unlisted, u64::from),
                 place: place as u64,
                 alternative,
@@ -135,9 +143,8 @@ impl<'a> Choices<'a> {
             }
         }
         let new = self.all.get_mut(first..).unwrap_or_default();
-        // `None` sorts first: the wild ones.
-        new.sort_unstable_by_key(|c| (c.pair, c.rank, c.place, c.alternative));
-        let wild = first + new.partition_point(|c| c.pair.is_none());
+        new.sort_unstable_by_key(|c| (c.key, c.rank, c.place, c.alternative));
+        let wild = first + new.partition_point(|c| c.key == WILD);
         self.slots.push(Slot { exact: wild..self.all.len(), wild: first..wild, lost_some });
     }
 
@@ -167,10 +174,11 @@ impl<'a> Choices<'a> {
     pub fn candidates(&self, slot: usize, pair: Pair, out: &mut Vec<usize>) -> usize {
         let Some(slot) = self.slots.get(slot) else { return 0 };
         let exact = self.range(&slot.exact);
-        let first = exact.partition_point(|c| c.pair < Some(pair));
+        let wanted = key(pair);
+        let first = exact.partition_point(|c| c.key < wanted);
         let begin = out.len();
         let mut looked_at = 1 + slot.wild.len();
-        for (at, choice) in exact.iter().enumerate().skip(first).take_while(|(_, c)| c.pair == Some(pair)) {
+        for (at, choice) in exact.iter().enumerate().skip(first).take_while(|(_, c)| c.key == wanted) {
             looked_at += 1;
             self.admit(slot.exact.start + at, choice, begin, out);
         }
@@ -178,8 +186,8 @@ impl<'a> Choices<'a> {
             for (at, choice) in self.range(&slot.wild).iter().enumerate().filter(|(_, c)| c.matches(pair)) {
                 self.admit(slot.wild.start + at, choice, begin, out);
             }
-            let key = |at: &usize| self.get(*at).map(|c| (c.rank, c.place, c.alternative));
-            out.get_mut(begin..).unwrap_or_default().sort_by_key(key);
+            let order = |at: &usize| self.get(*at).map(|c| (c.rank, c.place, c.alternative));
+            out.get_mut(begin..).unwrap_or_default().sort_by_key(order);
         }
         looked_at
     }
@@ -193,6 +201,25 @@ impl<'a> Choices<'a> {
         if !kept.any(|kept| kept.is_as_good_as(choice)) {
             out.push(at);
         }
+    }
+
+    /// The best option of a slot for a pair: the first of its [`candidates`](Self::candidates). `cursor` is where the search among
+    /// the sorted options left off; pairs asked in order find theirs a few places on. It begins at 0.
+    pub fn best(&self, slot: usize, pair: Pair, cursor: &mut usize) -> Option<usize> {
+        let slot = self.slots.get(slot)?;
+        let exact = self.range(&slot.exact);
+        let wanted = key(pair);
+        while exact.get(*cursor).is_some_and(|c| c.key < wanted) {
+            *cursor += 1;
+        }
+        let exact =
+            exact.get(*cursor).filter(|c| c.key == wanted).map(|choice| (slot.exact.start + *cursor, choice));
+        if slot.wild.is_empty() {
+            return exact.map(|(at, _)| at);
+        }
+        let wild = self.range(&slot.wild).iter().zip(slot.wild.start..).filter(|(c, _)| c.matches(pair));
+        let all = wild.map(|(choice, at)| (at, choice)).chain(exact);
+        all.min_by_key(|(_, choice)| (choice.rank, choice.place, choice.alternative)).map(|(at, _)| at)
     }
 
     /// The best option of one alternative of a slot for a pair.
@@ -217,12 +244,9 @@ impl<'a> Choices<'a> {
         let choices: &[Choice<'_>] =
             pivot.map_or(&self.all, |slot| self.range(&(slot.wild.start..slot.exact.end)));
         let mut pairs: Vec<Pair> = Vec::with_capacity(choices.len());
-        pairs.extend(choices.iter().filter_map(|c| c.pair));
-        let mut wild: Vec<(Match<Fourcc>, Match<Modifier>)> = choices
-            .iter()
-            .filter(|c| c.pair.is_none())
-            .map(|c| (c.option.format, c.option.modifier))
-            .collect();
+        pairs.extend(choices.iter().filter_map(|c| c.option.format.exact().zip(c.option.modifier.exact())));
+        let mut wild: Vec<(Match<Fourcc>, Match<Modifier>)> =
+            choices.iter().filter(|c| c.key == WILD).map(|c| (c.option.format, c.option.modifier)).collect();
         if self.slots.is_empty() {
             wild.push((Match::Any, Match::Any));
         }

@@ -1,5 +1,7 @@
 //! The fields of a participant by name: what each says, and the participant without it.
 
+use std::fmt::{Display, Write};
+
 use super::prepare::offered;
 use super::problem::{LayoutLimits, Match, OptionSpec, Participant};
 
@@ -14,21 +16,25 @@ pub(super) struct Field {
 }
 
 /// How many values of one field are written out.
-const LISTED: usize = 8;
+const LISTED: usize = 4;
 
 /// Values in a row, the first few of them; `None` for none.
-pub(super) fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> Option<String> {
-    let values: Vec<T> = values.into_iter().collect();
-    let text: Vec<String> = values.iter().take(LISTED).map(ToString::to_string).collect();
-    match values.len() {
-        0 => None,
-        count if count <= LISTED => Some(text.join(", ")),
-        count => Some(format!("{}, and {} more", text.join(", "), count - LISTED)),
+pub(super) fn list<T: Display>(values: impl IntoIterator<Item = T>) -> Option<String> {
+    let mut values = values.into_iter();
+    let mut text = values.next()?.to_string();
+    for value in values.by_ref().take(LISTED - 1) {
+        // Writing to a text cannot fail.
+        let _ = write!(text, ", {value}");
     }
+    match values.count() {
+        0 => {}
+        more => text.push_str(&format!(", and {more} more")),
+    }
+    Some(text)
 }
 
 /// Values in order, each once, the first few of them.
-pub(super) fn list_sorted<T: Ord + ToString>(values: impl Iterator<Item = T>) -> Option<String> {
+pub(super) fn list_sorted<T: Ord + Display>(values: impl Iterator<Item = T>) -> Option<String> {
     let mut values: Vec<T> = values.collect();
     values.sort_unstable();
     values.dedup();
@@ -36,7 +42,7 @@ pub(super) fn list_sorted<T: Ord + ToString>(values: impl Iterator<Item = T>) ->
 }
 
 /// The values of one field in a participant and all its options, each once.
-fn distinct<T: Ord + ToString>(
+fn distinct<T: Ord + Display>(
     participant: &Participant,
     get: impl Fn(&LayoutLimits) -> Option<T>,
 ) -> Option<String> {

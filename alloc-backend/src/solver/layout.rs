@@ -129,3 +129,108 @@ pub(super) fn lay_out(format: &Format, merged: &Merged, size: Size) -> Result<La
     layout.bytes = layout.bytes.checked_add(merged.pad_beyond_image).ok_or("pad_beyond_image")?;
     Ok(layout)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constraints::{ExactPitch, Fourcc};
+
+    fn laid(fourcc: Fourcc, size: Size, limits: &LayoutLimits) -> Result<Vec<(u64, u64, u64)>, Clash> {
+        let mut merged = Merged::nothing(1);
+        merged.add_layout(limits)?;
+        let layout = lay_out(Format::of(fourcc).unwrap(), &merged, size)?;
+        Ok(layout.planes().iter().map(|p| (p.offset, p.pitch, p.size)).collect())
+    }
+
+    #[test]
+    fn planes_lie_as_the_limits_say() {
+        type Change = fn(&mut LayoutLimits);
+        /// Offset, pitch and size.
+        type Planes = &'static [(u64, u64, u64)];
+        let none: Change = |_| {};
+        let hd = Size::new(1920, 1080);
+        let odd = Size::new(5, 3);
+        // format, size, limits, (offset, pitch, size) of each plane
+        let cases: [(Fourcc, Size, Change, Planes); 14] = [
+            (Fourcc::XRGB8888, hd, none, &[(0, 7680, 8_294_400)]),
+            (Fourcc::XRGB8888, Size::new(1366, 768), |l| l.pitch_align = Some(256), &[(0, 5632, 4_325_376)]),
+            (Fourcc::RGB888, odd, |l| l.pitch_align = Some(4), &[(0, 16, 48)]),
+            (
+                Fourcc::RGB888,
+                odd,
+                |l| (l.pitch_align, l.pitch_at_pixel_boundary) = (Some(4), true),
+                &[(0, 24, 72)],
+            ),
+            (Fourcc::XRGB8888, odd, |l| l.min_pitch = Some(33), &[(0, 33, 99)]),
+            (Fourcc::XRGB8888, odd, |l| l.exact_pitch = Some(ExactPitch::Bytes(64)), &[(0, 64, 192)]),
+            (Fourcc::XRGB8888, odd, |l| l.alloc_height_align = Some(8), &[(0, 20, 160)]),
+            (Fourcc::NV12, hd, none, &[(0, 1920, 2_073_600), (2_073_600, 1920, 1_036_800)]),
+            // The chroma plane's row is longer than luma's, which has to follow.
+            (Fourcc::NV12, odd, none, &[(0, 6, 18), (18, 6, 12)]),
+            (Fourcc::NV12, odd, |l| l.plane_offset_align = Some(64), &[(0, 6, 18), (64, 6, 12)]),
+            (
+                Fourcc::NV12,
+                hd,
+                |l| l.alloc_height_align = Some(32),
+                &[(0, 1920, 2_088_960), (2_088_960, 1920, 1_044_480)],
+            ),
+            (Fourcc::YUV420, odd, |l| l.pitch_align = Some(4), &[(0, 8, 24), (24, 4, 8), (32, 4, 8)]),
+            (
+                Fourcc::YUV420,
+                odd,
+                |l| l.chroma_pitch = Some(ChromaPitch::Equal),
+                &[(0, 5, 15), (15, 5, 10), (25, 5, 10)],
+            ),
+            (Fourcc::NV24, odd, none, &[(0, 5, 15), (15, 10, 30)]),
+        ];
+        for (fourcc, size, change, want) in cases {
+            let mut limits = LayoutLimits::default();
+            change(&mut limits);
+            assert_eq!(laid(fourcc, size, &limits).as_deref(), Ok(want), "{fourcc} {size} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_laid_out_names_the_field() {
+        type Change = fn(&mut LayoutLimits);
+        let cases: [(Fourcc, Change, Clash); 7] = [
+            (Fourcc::XRGB8888, |l| (l.pitch_align, l.max_pitch) = (Some(256), Some(200)), "max_pitch"),
+            // Luma would fit; chroma is twice as long.
+            (Fourcc::NV24, |l| l.max_pitch = Some(15), "max_pitch"),
+            (Fourcc::XRGB8888, |l| l.exact_pitch = Some(ExactPitch::Bytes(16)), "exact_pitch"),
+            (
+                Fourcc::XRGB8888,
+                |l| (l.exact_pitch, l.pitch_align) = (Some(ExactPitch::Packed), Some(64)),
+                "exact_pitch",
+            ),
+            (Fourcc::XRGB8888, |l| l.alloc_height_align = Some(u64::MAX), "size"),
+            (Fourcc::NV12, |l| l.plane_offset_align = Some(u64::MAX), "size"),
+            (Fourcc::XRGB8888, |l| l.pad_beyond_image = Some(u64::MAX), "pad_beyond_image"),
+        ];
+        for (fourcc, change, field) in cases {
+            let mut limits = LayoutLimits::default();
+            change(&mut limits);
+            assert_eq!(laid(fourcc, Size::new(10, 3), &limits), Err(field), "{fourcc} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_refused_by_the_first_field_it_breaks() {
+        type Change = fn(&mut LayoutLimits);
+        let cases: [(Change, Option<Clash>); 8] = [
+            (|_| {}, None),
+            (|l| l.min_size = Some(Size::new(65, 1)), Some("min_size")),
+            (|l| l.max_size = Some(Size::new(64, 47)), Some("max_size")),
+            (|l| l.max_size = Some(Size::new(64, 48)), None),
+            (|l| l.max_area = Some(64 * 48 - 1), Some("max_area")),
+            (|l| l.width_align = Some(128), Some("width_align")),
+            (|l| l.height_align = Some(32), Some("height_align")),
+            (|l| (l.width_align, l.height_align) = (Some(64), Some(16)), None),
+        ];
+        for (change, field) in cases {
+            let mut limits = LayoutLimits::default();
+            change(&mut limits);
+            assert_eq!(refuses_size(&limits, Size::new(64, 48)), field, "{limits:?}");
+        }
+    }
+}

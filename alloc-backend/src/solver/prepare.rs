@@ -10,6 +10,7 @@ use super::link::{LinkTable, Settled};
 use super::merge::Clash;
 use super::problem::{OptionSpec, Participant, Problem, Size};
 use super::steps::{OutOfSteps, Steps};
+use crate::constraints::LayoutLimits;
 
 /// What a relaxed problem leaves out beyond what can be said in a [`Problem`]. Used to find conflicts.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub(super) struct Part<'a> {
     pub behind_iommu: bool,
     /// Number of its device; devices are numbered by name, 0 is none.
     pub device: usize,
+    /// Whether it has layout limits of its own, beside those of its options.
+    pub has_limits: bool,
     permitted: Option<Vec<&'a str>>,
     waives_links: bool,
 }
@@ -120,6 +123,7 @@ impl<'a> Prepared<'a> {
                 slots: choices.add(spec, unlisted),
                 behind_iommu: device.is_some_and(|device| iommu.binary_search(&device).is_ok()),
                 device: device.and_then(|device| devices.binary_search(&device).ok()).map_or(0, |at| at + 1),
+                has_limits: spec.limits != LayoutLimits::NONE,
                 permitted: permitted_pools(spec, &by_id, &heaps),
                 waives_links: waivers.links.binary_search(&spec.name).is_ok(),
             });

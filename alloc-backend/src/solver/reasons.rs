@@ -5,11 +5,13 @@
 //! nothing does, it would have been dearer, and the reason is the cost.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use super::answer::{Cost, Reason, Rejected};
 use super::choices::Pair;
 use super::place::Seen;
 use super::prepare::{Part, Prepared, offered};
+use super::problem::{Fourcc, Modifier};
 use super::search::{DROPPED, Found, judge, satisfied};
 use super::why::{Why, Witness, alternative_name, group_of};
 
@@ -56,7 +58,9 @@ struct Writer<'p, 'a> {
     found: Option<&'p Found>,
     /// What is judged instead.
     chosen: Vec<usize>,
-    candidates: Vec<usize>,
+    /// For each slot, where the search for the pair last chosen left off.
+    cursors: Vec<usize>,
+    last: Pair,
     witness: Witness<'p, 'a>,
     seen: Seen,
     reasons: Vec<Reason>,
@@ -69,7 +73,8 @@ impl<'p, 'a> Writer<'p, 'a> {
             taken,
             found,
             chosen: taken.to_vec(),
-            candidates: Vec::new(),
+            cursors: vec![0; taken.len()],
+            last: (Fourcc(0), Modifier(0)),
             witness: Witness::new(prepared),
             seen: Seen::new(prepared.devices),
             reasons: Vec::new(),
@@ -212,11 +217,15 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     fn choose_of(&mut self, part: &Part<'a>, pair: Pair) -> Result<(), Why> {
+        let mut none = 0;
+        if pair < self.last {
+            self.cursors.fill(0);
+        }
+        self.last = pair;
         for (group, slot) in part.slots.clone().enumerate() {
-            self.candidates.clear();
-            self.prepared.choices.candidates(slot, pair, &mut self.candidates);
-            match (self.chosen.get_mut(slot), self.candidates.first()) {
-                (Some(to), Some(best)) => *to = *best,
+            let cursor = self.cursors.get_mut(slot).unwrap_or(&mut none);
+            match (self.chosen.get_mut(slot), self.prepared.choices.best(slot, pair, cursor)) {
+                (Some(to), Some(best)) => *to = best,
                 _ => return Err(self.witness.refuses_pair(part, group, slot, pair)),
             }
         }
@@ -228,7 +237,7 @@ impl<'p, 'a> Writer<'p, 'a> {
         let dropped =
             self.prepared.parts.iter().filter(|part| self.chosen.get(part.slots.start) == Some(&DROPPED));
         let dropped = dropped.fold((0, 0), |(weight, count), part| (weight + part.weight(), count + 1));
-        match judge(self.prepared, pair, heap, &self.chosen, dropped, &mut self.seen) {
+        match judge(self.prepared, pair, heap, &self.chosen, dropped, self.found, &mut self.seen) {
             Err(blame) => Some(self.witness.blame(blame, heap, pair, &self.chosen)),
             Ok(cost) => self.found.map(|found| dearer(&cost, &found.cost)),
         }
@@ -239,8 +248,13 @@ impl<'p, 'a> Writer<'p, 'a> {
 fn dearer(cost: &Cost, best: &Cost) -> Why {
     let criterion = CRITERIA.iter().zip(cost.iter().zip(best)).find(|(_, (cost, best))| cost != best);
     let (field, value) = match criterion {
-        Some((name, (cost, best))) => (*name, format!("{cost} against {best}")),
+        Some((name, (cost, best))) => {
+            let mut value = String::with_capacity(32);
+            // Writing to a text cannot fail.
+            let _ = write!(value, "{cost} against {best}");
+            (*name, value)
+        }
         None => ("order", "equal cost".to_owned()),
     };
-    Why { who: "(cost)".to_owned(), field, value }
+    Why { who: Cow::Borrowed("(cost)"), field, value }
 }

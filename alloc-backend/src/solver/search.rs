@@ -369,7 +369,7 @@ pub(super) fn add_part(merged: &mut Merged, part: &Part<'_>) -> Result<(), Clash
     merged.add_memory(&part.spec.memory, part.behind_iommu);
     merged.add_sync(part.spec.sync.as_deref())?;
     merged.add_counts(&part.spec.counts)?;
-    merged.add_layout(&part.spec.limits)
+    if part.has_limits { merged.add_layout(&part.spec.limits) } else { Ok(()) }
 }
 
 /// Whether no choice further down can help: constraints only ever narrow, so a layout that is too large stays
@@ -394,13 +394,15 @@ fn relations(prepared: &Prepared<'_>, merged: &Merged) -> impl Iterator<Item = M
     std::iter::once(merged).chain(others)
 }
 
-/// What an answer would cost, or whom to blame that it cannot be. Used to give reasons.
+/// What an answer would cost, or whom to blame that it cannot be. Used to give reasons. Where the first three numbers already
+/// exceed those of the `best` answer, the others are left at 0.
 pub(super) fn judge<'a>(
     prepared: &Prepared<'a>,
     pair: Pair,
     at: usize,
     chosen: &[usize],
     (weight, copies): (u64, u64),
+    best: Option<&Found>,
     seen: &mut Seen,
 ) -> Result<Cost, Blame> {
     let format = Format::of(pair.0).ok_or(Blame::Merged("format"))?;
@@ -417,6 +419,12 @@ pub(super) fn judge<'a>(
     }
     let layout = lay_out(format, &merged, prepared.size()).map_err(Blame::Merged)?;
     let placed = place(&merged, &layout, heap)?;
+    // In a heap that is no device's own nothing else can fail, and nobody must migrate.
+    let bound = [weight, copies, rank];
+    let exceeds = |best: &Found| best.cost.first_chunk().is_some_and(|cost| bound > *cost);
+    if heap.facts.device.is_none() && best.is_some_and(exceeds) {
+        return Ok(total(weight, copies, rank, &PlaceCost::default()));
+    }
     let parts = satisfied(prepared, chosen);
     let cost = place_cost(prepared, &merged, &layout, (at, heap), placed, parts, seen)?;
     Ok(total(weight, copies, rank, &cost))

@@ -1,5 +1,7 @@
 //! Who rejects something, in which field, saying what.
 
+use std::borrow::Cow;
+
 use super::choices::Pair;
 use super::fields;
 use super::layout::refuses_size;
@@ -13,18 +15,18 @@ use crate::constraints::Format;
 /// Who, in which field, saying what.
 #[derive(Debug, Clone)]
 pub(super) struct Why {
-    pub who: String,
+    pub who: Cow<'static, str>,
     pub field: &'static str,
     pub value: String,
 }
 
 impl Why {
     fn part(part: &Part<'_>, field: &'static str, value: Option<String>) -> Why {
-        Why { who: part.spec.name.clone(), field, value: value.unwrap_or_default() }
+        Why { who: Cow::Owned(part.spec.name.clone()), field, value: value.unwrap_or_default() }
     }
 
     fn problem(field: &'static str, value: String) -> Why {
-        Why { who: "(problem)".to_owned(), field, value }
+        Why { who: Cow::Borrowed("(problem)"), field, value }
     }
 }
 
@@ -46,7 +48,7 @@ impl<'p, 'a> Witness<'p, 'a> {
     pub fn refuses_heap(&self, at: usize, chosen: &[usize]) -> Option<Why> {
         let facts = self.prepared.heaps.get(at)?.facts;
         let own = |field, value: &str| {
-            Some(Why { who: format!("(heap {})", facts.id), field, value: value.to_owned() })
+            Some(Why { who: format!("(heap {})", facts.id).into(), field, value: value.to_owned() })
         };
         if !facts.can_open {
             return own("can_open", "false");
@@ -127,11 +129,13 @@ impl<'p, 'a> Witness<'p, 'a> {
         let text = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
         match (blame, heap) {
             (Blame::Merged(field), _) => self.culprit(field, pair, chosen),
-            (Blame::Heap(field), Some(heap)) => {
-                Why { who: format!("(heap {})", heap.facts.id), field, value: text(heap.facts.max_bytes) }
-            }
+            (Blame::Heap(field), Some(heap)) => Why {
+                who: format!("(heap {})", heap.facts.id).into(),
+                field,
+                value: text(heap.facts.max_bytes),
+            },
             (Blame::Pool, Some(heap)) => Why {
-                who: format!("(pool {})", heap.facts.pool()),
+                who: format!("(pool {})", heap.facts.pool()).into(),
                 field: if heap.facts.free.is_some() { "free" } else { "capacity" },
                 value: text(heap.budget),
             },
