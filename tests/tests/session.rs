@@ -113,3 +113,28 @@ fn a_missing_or_wrong_device_is_said_so() {
         assert!(!outcome.output.contains("panicked"), "{}", outcome.tail());
     }
 }
+
+#[test]
+fn keys_reach_the_focused_window_and_the_pointer_moves_windows() {
+    let outcome = session(
+        r#"cd $LAB_OUT
+        heapwright session --device $device -- foot sh -c 'echo here >there; exec sh' &
+        session=$!
+        until_said there
+        fake-input 'type:cp there by-key\n' || exit 9
+        until_said by-key
+        # The window stands in the middle; its title bar is at a fifth of the height.
+        fake-input at:500,195 wait:300
+        proof before
+        fake-input at:500,195 press at:480,180 wait:50 at:450,150 wait:50 at:400,120 release at:500,195 wait:500
+        proof moved
+        kill -TERM $session
+        wait $session
+        echo session ended with $?"#,
+    );
+    assert!(outcome.output.contains("session ended with 0"), "{}", outcome.tail());
+    assert_eq!(outcome.text("by-key").unwrap_or_default(), "here\n", "{}", outcome.tail());
+    let (before, moved) = (last_crc(&outcome, "before"), last_crc(&outcome, "moved"));
+    assert!(before.is_some() && moved.is_some(), "{before:?} {moved:?}\n{}", outcome.tail());
+    assert_ne!(before, moved, "with the pointer back where it was, the window is somewhere else");
+}
