@@ -1,0 +1,55 @@
+//! Real clients in a session on a real display: each gets its picture to the screen and ends without a word of protest.
+
+use std::time::Duration;
+
+use heapwright_tests::lab;
+
+/// Clients, as shell words.
+const CLIENTS: [&str; 7] = [
+    "weston-simple-shm",
+    "weston-simple-damage",
+    "weston-presentation-shm",
+    "weston-scaler",
+    "foot",
+    "gtk4-widget-factory",
+    "weston-simple-egl",
+];
+
+#[test]
+fn every_client_gets_its_picture_to_the_screen() {
+    let script = format!(
+        r#"
+        card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+        debug=/sys/kernel/debug/dri/${{card#card}}
+        export LIBGL_ALWAYS_SOFTWARE=1
+        crc() {{ echo auto >$debug/crtc-0/crc/control; head -n 3 $debug/crtc-0/crc/data | tail -n 1 | cut -d' ' -f2; }}
+        session() {{ # CLIENT: its session runs in the background
+            heapwright session --device /dev/dri/$card -- "$@" >/tmp/log 2>&1 &
+            session=$!
+            until grep -q 'frames of the primary plane' /tmp/log; do
+                kill -0 $session || {{ cat /tmp/log; return 1; }}
+                sleep 0.05
+            done
+        }}
+        session sleep 1000 || exit 1
+        empty=$(crc)
+        kill -TERM $session; wait $session
+        for client in {clients}; do
+            session $client || continue
+            while kill -0 $session 2>/dev/null && now=$(crc) && [ "$now" = "$empty" ]; do sleep 0.2; done
+            [ "$now" = "$empty" ] || echo "shown $client"
+            kill -TERM $session; wait $session
+            echo "code $? $client"
+            grep -i -E 'panic|protocol error' /tmp/log && echo "protest $client"
+        done
+        true"#,
+        clients = CLIENTS.join(" ")
+    );
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(240));
+    let outcome = scenario.run(&script).expect("a guest");
+    for client in CLIENTS {
+        assert!(outcome.output.contains(&format!("shown {client}\n")), "{client}\n{}", outcome.tail());
+        assert!(outcome.output.contains(&format!("code 0 {client}\n")), "{client}\n{}", outcome.tail());
+        assert!(!outcome.output.contains(&format!("protest {client}\n")), "{client}\n{}", outcome.tail());
+    }
+}
