@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`lane`] | the kinds of guest: User-Mode Linux now, QEMU later, one interface |
 //! | [`scenario`] | what is run in a guest, and what came of it |
-//! | [`uml`] | booting a User-Mode Linux guest |
+//! | [`mod@uml`] | booting a User-Mode Linux guest |
 //! | [`kernel`], [`root`] | what a guest is made of, built once and cached |
 //! | [`mirror`] | Debian packages of another release, by the host's own apt |
 //! | [`cache`] | artefacts keyed by what they are made from |
