@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn one_planes_section_is_its_own() {
         let state = "plane[35]: plane-0\n\tfb=55\n\t\timported=no\nplane[40]: plane-1\n\tfb=0\ncrtc[45]: crtc-0\n\tactive=1\n";
-        assert_eq!(plane(state, "plane-0"), Some("]: plane-0\n\tfb=55\n\t\timported=no\n"));
-        assert_eq!(plane(state, "plane-1"), Some("]: plane-1\n\tfb=0\n"));
+        assert_eq!(plane(state, "plane-0"), Some("]: plane-0\n\tfb=55\n\t\timported=no"));
+        assert_eq!(plane(state, "plane-1"), Some("]: plane-1\n\tfb=0"));
         assert_eq!(plane(state, "plane-2"), None);
     }
 }
