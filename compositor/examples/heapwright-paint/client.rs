@@ -369,9 +369,8 @@ impl Dispatch<wl_buffer::WlBuffer, ()> for Client {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        if let wl_buffer::Event::Release = event
-            && let Some(slot) = client.slots.iter_mut().find(|slot| slot.buffer == *buffer)
-        {
+        let slot = client.slots.iter_mut().find(|slot| slot.buffer == *buffer);
+        if let (wl_buffer::Event::Release, Some(slot)) = (event, slot) {
             slot.busy = false;
         }
     }

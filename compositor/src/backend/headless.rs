@@ -201,9 +201,8 @@ fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresent
         feedback.presented::<_, Monotonic>(now, Refresh::fixed(refresh()), sequence as u64, Kind::Vsync);
     }
     state.send_frames(output);
-    if let Backend::Headless(headless) = &mut state.backend
-        && headless.pace.shown()
-    {
+    let Backend::Headless(headless) = &mut state.backend else { return };
+    if headless.pace.shown() {
         state.events.insert_idle(draw);
     }
 }

@@ -274,6 +274,16 @@ impl Kms {
     }
 }
 
+impl Backend {
+    /// The output that `crtc` drives, unless it has gone.
+    fn head(&mut self, crtc: crtc::Handle) -> Option<&mut Head> {
+        match self {
+            Backend::Kms(kms) => kms.heads.get_mut(&crtc),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Kms {
     fn drop(&mut self) {
         // Leave a dark screen rather than the last client's picture.
@@ -462,10 +472,10 @@ fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
             return;
         }
     };
-    if let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
-        && let Err(error) = element.sync.wait()
-    {
-        debug!(%error, "waiting for the renderer");
+    if let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element {
+        if let Err(error) = element.sync.wait() {
+            debug!(%error, "waiting for the renderer");
+        }
     }
     let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
     let is_empty = frame.is_empty;
@@ -520,9 +530,7 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle) {
         return;
     }
     wait_then(state, crtc, RETRY, |state, crtc| {
-        if let Backend::Kms(kms) = &mut state.backend
-            && let Some(head) = kms.heads.get_mut(&crtc)
-        {
+        if let Some(head) = state.backend.head(crtc) {
             // Draw again even if nothing else changes.
             let _queued_later = head.pace.changed();
         }
@@ -536,9 +544,7 @@ fn wait_then(
     wait: Duration,
     then: fn(&mut Heapwright, crtc::Handle),
 ) {
-    if let Backend::Kms(kms) = &mut state.backend
-        && let Some(head) = kms.heads.get_mut(&crtc)
-    {
+    if let Some(head) = state.backend.head(crtc) {
         head.pace.submitted();
     }
     let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
@@ -552,10 +558,7 @@ fn wait_then(
 }
 
 fn draw_if_dirty(state: &mut Heapwright, crtc: crtc::Handle) {
-    if let Backend::Kms(kms) = &mut state.backend
-        && let Some(head) = kms.heads.get_mut(&crtc)
-        && head.pace.shown()
-    {
+    if state.backend.head(crtc).is_some_and(|head| head.pace.shown()) {
         state.events.insert_idle(move |state| draw(state, crtc));
     }
 }

@@ -30,11 +30,11 @@ impl Heapwright {
     /// A commit of a surface that may be a popup.
     pub fn popup_committed(&mut self, surface: &WlSurface) {
         self.popups.commit(surface);
-        if let Some(PopupKind::Xdg(popup)) = self.popups.find_popup(surface)
-            && !popup.is_initial_configure_sent()
-            && let Err(error) = popup.send_configure()
-        {
-            debug!(%error, "popup was not configured");
+        let Some(PopupKind::Xdg(popup)) = self.popups.find_popup(surface) else { return };
+        if !popup.is_initial_configure_sent() {
+            if let Err(error) = popup.send_configure() {
+                debug!(%error, "popup was not configured");
+            }
         }
     }
 }

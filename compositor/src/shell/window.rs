@@ -198,10 +198,8 @@ impl Heapwright {
         for other in self.space.elements() {
             let active = window == Some(other);
             // `set_activated` says whether anything changed: only then is there news to send.
-            if other.set_activated(active)
-                && let Some(toplevel) = other.toplevel()
-            {
-                toplevel.send_pending_configure();
+            if other.set_activated(active) {
+                other.toplevel().map(ToplevelSurface::send_pending_configure);
             }
         }
         let surface =
