@@ -11,7 +11,7 @@ use heapwright_alloc::solver::problem::*;
 use heapwright_alloc::solver::{Answer, solve};
 
 fn option(at: usize, shift: usize, limits: LayoutLimits) -> OptionSpec {
-    let modifier = if at == 0 { Modifier::LINEAR } else { Modifier(1 << 56 | (at + shift) as u64) };
+    let modifier = if at == 0 { Modifier::LINEAR } else { Modifier((1 << 56) | (at + shift) as u64) };
     OptionSpec {
         format: Fourcc::XRGB8888.into(),
         modifier: modifier.into(),

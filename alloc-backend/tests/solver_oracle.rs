@@ -452,8 +452,9 @@ impl Question {
         let optional: Vec<usize> = (0..people.len()).filter(|at| !people[*at].required).collect();
         let mut best: Option<Trial> = None;
         for subset in 0..1_usize << optional.len() {
-            let gone =
-                |at: usize| optional.iter().position(|o| *o == at).is_some_and(|bit| subset >> bit & 1 == 1);
+            let gone = |at: usize| {
+                optional.iter().position(|o| *o == at).is_some_and(|bit| (subset >> bit) & 1 == 1)
+            };
             let present: Vec<&Participant> =
                 people.iter().enumerate().filter(|(at, _)| !gone(*at)).map(|(_, p)| p).collect();
             if self.unpinned && subset + 1 != 1 << optional.len() {

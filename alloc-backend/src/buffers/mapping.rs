@@ -63,10 +63,10 @@ impl Mapping {
         if writable {
             protection |= ProtFlags::WRITE;
         }
+        let anywhere = std::ptr::null_mut();
         // SAFETY: the kernel chooses the address, so no memory of ours is replaced.
-        let start =
-            unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, fd, 0) }
-                .map_err(refused)?;
+        let start = unsafe { rustix::mm::mmap(anywhere, length, protection, MapFlags::SHARED, fd, 0) };
+        let start = start.map_err(refused)?;
         let start = NonNull::new(start.cast::<u8>()).ok_or(refused(Errno::NOMEM))?;
         Ok(Mapping { start, bytes: length, writable, sync })
     }

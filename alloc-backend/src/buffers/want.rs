@@ -106,5 +106,5 @@ fn in_words(answer: &Answer) -> String {
 }
 
 fn in_list(failures: &[HeapFailure]) -> String {
-    failures.iter().map(|failure| format!("; {failure}")).collect()
+    failures.iter().fold(String::new(), |list, failure| list + &format!("; {failure}"))
 }

@@ -175,7 +175,7 @@ mod tests {
             (Fourcc::XRGB8888, "XR24"),
             (Fourcc::NV12, "NV12"),
             (Fourcc::R8, "R8"),
-            (Fourcc(Fourcc::XRGB8888.0 | 1 << 31), "0xb4325258"),
+            (Fourcc(Fourcc::XRGB8888.0 | (1 << 31)), "0xb4325258"),
             (Fourcc(0), "0x00000000"),
             (Fourcc(0x2020_2020), "0x20202020"),
             (Fourcc::from_bytes(*b"0x12"), "0x32317830"),

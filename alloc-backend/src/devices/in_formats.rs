@@ -46,7 +46,7 @@ pub fn parse_in_formats(blob: &[u8]) -> Result<Vec<(Fourcc, Modifier)>, InFormat
             let first = usize_of(u32_at(at + 8).ok_or(short)?)?;
             let modifier = Modifier(u64_at(at + 16).ok_or(short)?);
             let listed =
-                index.checked_sub(first).filter(|bit| *bit < 64).is_some_and(|bit| mask >> bit & 1 == 1);
+                index.checked_sub(first).filter(|bit| *bit < 64).is_some_and(|bit| (mask >> bit) & 1 == 1);
             if listed && !pairs.contains(&(fourcc, modifier)) {
                 pairs.push((fourcc, modifier));
             }

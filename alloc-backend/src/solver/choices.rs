@@ -16,7 +16,7 @@ const WILD: u128 = 0;
 
 /// A pair as one number, in the order of pairs.
 fn key((format, modifier): Pair) -> u128 {
-    (u128::from(format.0) << 64 | u128::from(modifier.0)) + 1
+    ((u128::from(format.0) << 64) | u128::from(modifier.0)) + 1
 }
 
 /// One choice a participant has to make: of an alternative, and in it of an option.

@@ -117,7 +117,7 @@ impl Merged {
     /// Adds the kinds of synchronisation a participant can do.
     pub fn add_sync(&mut self, sync: Option<&[Sync]>) -> Result<(), Clash> {
         if let Some(kinds) = sync {
-            self.sync &= kinds.iter().fold(0, |bits, kind| bits | 1 << *kind as u8);
+            self.sync &= kinds.iter().fold(0, |bits, kind| bits | (1 << *kind as u8));
             if self.sync == 0 {
                 return Err("sync");
             }

@@ -76,7 +76,7 @@ pub(super) struct Class {
 
 impl Class {
     pub fn is_refused_by(&self, part: usize) -> bool {
-        self.refused_by.get(part / 64).is_some_and(|bits| bits >> (part % 64) & 1 == 1)
+        self.refused_by.get(part / 64).is_some_and(|bits| (bits >> (part % 64)) & 1 == 1)
     }
 }
 

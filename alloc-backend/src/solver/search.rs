@@ -396,8 +396,8 @@ fn relations(prepared: &Prepared<'_>, merged: &Merged) -> impl Iterator<Item = M
 
 /// What an answer would cost, or whom to blame that it cannot be. Used to give reasons. Where the first three numbers already
 /// exceed those of the `best` answer, the others are left at 0.
-pub(super) fn judge<'a>(
-    prepared: &Prepared<'a>,
+pub(super) fn judge(
+    prepared: &Prepared<'_>,
     pair: Pair,
     at: usize,
     chosen: &[usize],

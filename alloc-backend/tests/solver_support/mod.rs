@@ -22,7 +22,7 @@ fn modifier() -> BoxedStrategy<Match<Modifier>> {
     prop_oneof![
         5 => Just(Match::Is(Modifier::LINEAR)),
         1 => Just(Match::Is(Modifier::INVALID)),
-        1 => Just(Match::Is(Modifier(1 << 56 | 1))),
+        1 => Just(Match::Is(Modifier((1 << 56) | 1))),
         2 => Just(Match::Any),
     ]
     .boxed()

@@ -476,10 +476,8 @@ impl Dispatch<wl_seat::WlSeat, ()> for Client {
         _: &Connection,
         handle: &QueueHandle<Self>,
     ) {
-        if let wl_seat::Event::Capabilities { capabilities: WEnum::Value(capabilities) } = event
-            && capabilities.contains(wl_seat::Capability::Pointer)
-            && client.pointer.is_none()
-        {
+        let wl_seat::Event::Capabilities { capabilities: WEnum::Value(capabilities) } = event else { return };
+        if capabilities.contains(wl_seat::Capability::Pointer) && client.pointer.is_none() {
             client.pointer = Some(seat.get_pointer(handle, ()));
         }
     }

@@ -58,7 +58,8 @@ impl Cache {
             hash.update((input.len() as u64).to_le_bytes());
             hash.update(input);
         }
-        let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key =
+            hash.finalize().iter().take(8).fold(String::new(), |key, byte| key + &format!("{byte:02x}"));
         let done = self.directory.join(format!("{name}-{key}"));
         if done.is_dir() {
             return Ok(done);

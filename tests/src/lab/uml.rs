@@ -141,7 +141,7 @@ fn write_scenario(scenario: &Scenario, directory: &Path) -> Result<(), LabError>
         let option = quoted(&format!("hostfs={}", host.display()));
         mounts.push_str(&format!("mkdir -p {guest}\nmount -t hostfs host {guest} -o {option}\n"));
     }
-    let path: String = scenario.path.iter().map(|path| format!("{path}:")).collect();
+    let path = scenario.path.iter().fold(String::new(), |all, path| all + path + ":");
     mounts.push_str(&format!("export PATH={path}$PATH\n"));
     let out = directory.join("out");
     fs::create_dir(&out).map_err(LabError::file(out))?;
