@@ -6,11 +6,15 @@ use smithay::{
 };
 use tracing::{debug, info};
 
+use crate::guard::records::Ledger;
+
 /// Data attached to a Wayland connection.
 #[derive(Debug, Default)]
 pub struct ClientState {
     /// Smithay's own bookkeeping of the client's surfaces.
     pub compositor: CompositorClientState,
+    /// What the guards remember of the client's objects.
+    pub guard: Ledger,
 }
 
 impl ClientData for ClientState {

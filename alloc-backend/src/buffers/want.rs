@@ -17,7 +17,7 @@ pub(super) const MAX_BUFFERS: u64 = 64;
 pub struct Want<'a> {
     /// The picture, in pixels.
     pub size: Size,
-    /// Who will touch it. Displays: [`KmsDevice::participant`].
+    /// Who will touch it. Displays: [`KmsDevice::participant`](crate::devices::KmsDevice::participant).
     pub participants: Vec<Participant>,
     /// Buffers wanted at least, 1 to 64.
     pub count: u32,

@@ -2,12 +2,16 @@
 
 use smithay::{
     backend::renderer::utils::on_commit_buffer_handler,
-    delegate_compositor, delegate_shm, delegate_single_pixel_buffer, delegate_viewporter,
+    delegate_single_pixel_buffer,
     reexports::{
         calloop::Interest,
+        wayland_protocols::wp::viewporter::server::wp_viewporter::WpViewporter,
         wayland_server::{
-            Client, Resource as _,
-            protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
+            Client, Resource as _, delegate_dispatch, delegate_global_dispatch,
+            protocol::{
+                wl_buffer::WlBuffer, wl_callback::WlCallback, wl_compositor::WlCompositor, wl_shm::WlShm,
+                wl_subcompositor::WlSubcompositor, wl_surface::WlSurface,
+            },
         },
     },
     wayland::{
@@ -17,7 +21,8 @@ use smithay::{
             add_blocker, add_pre_commit_hook, get_parent, is_sync_subsurface, with_states,
         },
         dmabuf::get_dmabuf,
-        shm::{ShmHandler, ShmState},
+        shm::{ShmBufferUserData, ShmHandler, ShmState},
+        viewporter::ViewporterState,
     },
 };
 use tracing::warn;
@@ -105,7 +110,12 @@ impl ShmHandler for Heapwright {
     }
 }
 
-delegate_compositor!(Heapwright);
-delegate_shm!(Heapwright);
-delegate_viewporter!(Heapwright);
+// The requests that are not named here go through `crate::guard`.
+delegate_global_dispatch!(Heapwright: [WlCompositor: ()] => CompositorState);
+delegate_global_dispatch!(Heapwright: [WlSubcompositor: ()] => CompositorState);
+delegate_dispatch!(Heapwright: [WlCompositor: ()] => CompositorState);
+delegate_dispatch!(Heapwright: [WlCallback: ()] => CompositorState);
+delegate_global_dispatch!(Heapwright: [WlShm: ()] => ShmState);
+delegate_dispatch!(Heapwright: [WlBuffer: ShmBufferUserData] => ShmState);
+delegate_global_dispatch!(Heapwright: [WpViewporter: ()] => ViewporterState);
 delegate_single_pixel_buffer!(Heapwright);

@@ -1,10 +1,19 @@
 //! Keyboard and pointer focus, and the pointer's image.
 
 use smithay::{
-    delegate_cursor_shape, delegate_seat,
+    delegate_seat,
     input::{Seat, SeatHandler, SeatState, pointer::CursorImageStatus},
-    reexports::wayland_server::{Resource as _, protocol::wl_surface::WlSurface},
+    reexports::{
+        wayland_protocols::wp::cursor_shape::v1::server::{
+            wp_cursor_shape_device_v1::WpCursorShapeDeviceV1,
+            wp_cursor_shape_manager_v1::WpCursorShapeManagerV1,
+        },
+        wayland_server::{
+            Resource as _, delegate_dispatch, delegate_global_dispatch, protocol::wl_surface::WlSurface,
+        },
+    },
     wayland::{
+        cursor_shape::{CursorShapeDeviceUserData, CursorShapeManagerState},
         selection::{data_device::set_data_device_focus, primary_selection::set_primary_focus},
         tablet_manager::TabletSeatHandler,
     },
@@ -36,4 +45,6 @@ impl SeatHandler for Heapwright {
 impl TabletSeatHandler for Heapwright {}
 
 delegate_seat!(Heapwright);
-delegate_cursor_shape!(Heapwright);
+// Requests of the manager go through `crate::guard`.
+delegate_global_dispatch!(Heapwright: [WpCursorShapeManagerV1: ()] => CursorShapeManagerState);
+delegate_dispatch!(Heapwright: [WpCursorShapeDeviceV1: CursorShapeDeviceUserData<Heapwright>] => CursorShapeManagerState);

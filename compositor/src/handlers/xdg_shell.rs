@@ -1,15 +1,21 @@
 //! xdg-shell: windows and popups as clients ask for them. What is done with a wish is in [`crate::shell`].
 
 use smithay::{
-    delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_xdg_decoration,
     desktop::{PopupKind, Window, find_popup_root_surface},
     input::Seat,
     reexports::{
         wayland_protocols::xdg::{
             decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode as DecorationMode,
-            shell::server::xdg_toplevel::{ResizeEdge, State as ToplevelState},
+            shell::server::{
+                xdg_toplevel::{ResizeEdge, State as ToplevelState},
+                xdg_wm_base::XdgWmBase,
+            },
         },
-        wayland_server::protocol::{wl_output::WlOutput, wl_seat::WlSeat},
+        wayland_server::{
+            delegate_global_dispatch,
+            protocol::{wl_output::WlOutput, wl_seat::WlSeat},
+        },
     },
     utils::Serial,
     wayland::shell::xdg::{
@@ -137,5 +143,6 @@ fn client_side(toplevel: &ToplevelSurface) {
     }
 }
 
-delegate_xdg_shell!(Heapwright);
+// All requests of the shell go through `crate::guard`.
+delegate_global_dispatch!(Heapwright: [XdgWmBase: ()] => XdgShellState);
 delegate_xdg_decoration!(Heapwright);
