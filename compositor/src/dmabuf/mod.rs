@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`feedback`] | devices, tranches and the format table, checked and ready to send |
 //! | [`validate`] | whether a buffer is what its client says: pure |
-//! | [`file`] | what the kernel says of a client's file |
+//! | [`mod@file`] | what the kernel says of a client's file |
 //! | [`quota`] | how many files each client makes us hold |
 //! | `params` | `zwp_linux_buffer_params_v1`, and the `wl_buffer` it makes |
 //! | [`global`] | the global, the feedback objects and who has been told what |
