@@ -77,7 +77,11 @@ impl Cache {
             fs::remove_dir_all(&partial).map_err(LabError::file(&partial))?;
         }
         fs::create_dir_all(&partial).map_err(LabError::file(&partial))?;
-        build(&partial)?;
+        if let Err(error) = build(&partial) {
+            // The next build looks again; this one's error is what counts.
+            let _ = fs::remove_dir_all(&partial);
+            return Err(error);
+        }
         fs::rename(&partial, &done).map_err(LabError::file(&done))?;
         Ok(done)
     }
@@ -112,8 +116,13 @@ mod tests {
     fn a_failed_build_leaves_nothing_that_looks_done() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let cache = Cache { directory: directory.path().to_owned() };
-        let failed = cache.artefact("thing", &["a"], |_| Err(LabError::NoCache));
+        let failed = cache.artefact("thing", &["a"], |path| {
+            fs::write(path.join("half"), "x").map_err(LabError::file(path))?;
+            Err(LabError::NoCache)
+        });
         assert!(failed.is_err());
+        let left = fs::read_dir(directory.path()).expect("the cache").flatten();
+        assert_eq!(left.filter(|entry| entry.path().is_dir()).count(), 0);
         let built = cache.artefact("thing", &["a"], |path| {
             assert_eq!(fs::read_dir(path).expect("the directory").count(), 0);
             Ok(())
