@@ -96,7 +96,8 @@ pub enum KmsError {
     },
     /// The node is no display.
     #[error(
-        "{path} is no usable KMS device: {source}; `--device` takes a node under /dev/dri that drives a display"
+        "{path} is no usable KMS device: {source}; `--device` takes a node under /dev/dri that drives a display, \
+         and no other compositor may hold it"
     )]
     NotKms {
         /// The node.
