@@ -32,9 +32,22 @@ fn press_on(
     same_client(focused, surface).then_some(start)
 }
 
-/// The parts of `PointerGrab` in which a window grab does as any pointer does.
+/// The parts of `PointerGrab` in which one window grab does as the other: it ends with the left button, and passes all
+/// other events on.
 macro_rules! pass_on {
     () => {
+        fn button(
+            &mut self,
+            state: &mut crate::state::Heapwright,
+            pointer: &mut smithay::input::pointer::PointerInnerHandle<'_, crate::state::Heapwright>,
+            event: &smithay::input::pointer::ButtonEvent,
+        ) {
+            pointer.button(state, event);
+            if !pointer.current_pressed().contains(&$crate::shell::grabs::BTN_LEFT) {
+                pointer.unset_grab(self, state, event.serial, event.time, true);
+            }
+        }
+
         fn relative_motion(
             &mut self,
             state: &mut crate::state::Heapwright,

@@ -4,14 +4,14 @@ use smithay::{
     desktop::Window,
     input::{
         Seat,
-        pointer::{ButtonEvent, Focus, GrabStartData, MotionEvent, PointerGrab, PointerInnerHandle},
+        pointer::{Focus, GrabStartData, MotionEvent, PointerGrab, PointerInnerHandle},
     },
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{Logical, Point, Serial},
     wayland::shell::xdg::ToplevelSurface,
 };
 
-use super::{BTN_LEFT, pass_on, press_on};
+use super::{pass_on, press_on};
 use crate::{
     shell::window::{Mode, mode_of},
     state::Heapwright,
@@ -49,18 +49,6 @@ impl PointerGrab<Heapwright> for MoveGrab {
         let place = self.from.to_f64() + moved;
         state.space.map_element(self.window.clone(), place.to_i32_round(), true);
         state.backend.schedule_all(&state.events);
-    }
-
-    fn button(
-        &mut self,
-        state: &mut Heapwright,
-        pointer: &mut PointerInnerHandle<'_, Heapwright>,
-        event: &ButtonEvent,
-    ) {
-        pointer.button(state, event);
-        if !pointer.current_pressed().contains(&BTN_LEFT) {
-            pointer.unset_grab(self, state, event.serial, event.time, true);
-        }
     }
 
     pass_on!();

@@ -9,7 +9,7 @@ use smithay::{
     desktop::{Space, Window},
     input::{
         Seat,
-        pointer::{ButtonEvent, Focus, GrabStartData, MotionEvent, PointerGrab, PointerInnerHandle},
+        pointer::{Focus, GrabStartData, MotionEvent, PointerGrab, PointerInnerHandle},
     },
     reexports::{
         wayland_protocols::xdg::shell::server::xdg_toplevel::{ResizeEdge, State as ToplevelState},
@@ -22,7 +22,7 @@ use smithay::{
     },
 };
 
-use super::{BTN_LEFT, pass_on, press_on};
+use super::{pass_on, press_on};
 use crate::{
     shell::window::{Mode, mode_of},
     state::Heapwright,
@@ -155,18 +155,6 @@ impl PointerGrab<Heapwright> for ResizeGrab {
         let size = limited(toplevel.wl_surface(), wanted);
         toplevel.with_pending_state(|pending| pending.size = Some(size));
         toplevel.send_pending_configure();
-    }
-
-    fn button(
-        &mut self,
-        state: &mut Heapwright,
-        pointer: &mut PointerInnerHandle<'_, Heapwright>,
-        event: &ButtonEvent,
-    ) {
-        pointer.button(state, event);
-        if !pointer.current_pressed().contains(&BTN_LEFT) {
-            pointer.unset_grab(self, state, event.serial, event.time, true);
-        }
     }
 
     pass_on!();
