@@ -56,3 +56,47 @@ fn guests_side_by_side_do_not_meet() {
         assert_eq!((outcome.code, outcome.output.trim()), (0, name));
     }
 }
+
+#[test]
+fn what_a_script_leaves_running_does_not_keep_the_guest_up() {
+    let outcome = lab::uml()
+        .timeout(Duration::from_secs(60))
+        .env("GREETING", "it's $1")
+        .run("sleep 1000 & echo \"$GREETING\"; exit 3")
+        .expect("a guest");
+    assert_eq!((outcome.code, outcome.output.as_str()), (3, "it's $1\n"));
+}
+
+#[test]
+fn processor_time_is_told_apart_by_process() {
+    // Two of the same program, so that only their memory tells them apart.
+    let outcome = guest(
+        "sh -c 'while [ ! -e /tmp/go ]; do sleep 0.05; done; while :; do :; done' & busy=$!
+        sh -c 'sleep 1000; :' & idle=$!
+        echo $busy $idle >$LAB_OUT/pids
+        lab-mark start
+        touch /tmp/go
+        sleep 2
+        lab-mark end
+        kill $busy $idle",
+    );
+    assert_eq!((outcome.code, outcome.output.as_str()), (0, ""), "{}", outcome.tail());
+    let between = outcome.between("start", "end").expect("both marks");
+    let pids = outcome.text("pids").expect("two processes");
+    let [busy, idle] = pids
+        .split_whitespace()
+        .map(|pid| {
+            let found = between.processes.iter().find(|process| process.pid.to_string() == pid);
+            found.unwrap_or_else(|| panic!("process {pid} is not in {between:#?}")).used
+        })
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("two numbers: {pids}")
+    };
+    // A busy machine may give the guest only a part of a processor.
+    assert!(busy.run > between.wall / 8, "{between:#?}");
+    assert!(busy.run <= between.wall, "{between:#?}");
+    assert!(idle.run < busy.run / 10, "{between:#?}");
+    assert!(between.of("sh").is_some_and(|all| all.run >= busy.run), "{between:#?}");
+    assert!(outcome.between("start", "never").is_err());
+}

@@ -51,6 +51,12 @@ pub enum LabError {
         /// Last lines of the console.
         tail: String,
     },
+    /// A scenario did not reach a mark, or called `lab-mark` with another name.
+    #[error("the scenario made no mark {name:?}: call `lab-mark {name}` in it")]
+    NoMark {
+        /// The mark that was asked for.
+        name: String,
+    },
     /// Programs under test are not where they should be.
     #[error("{path} is missing: build it first with `cargo build --workspace --bins --examples`")]
     NotBuilt {

@@ -8,13 +8,14 @@
 //! | [`kernel`], [`root`] | what a guest is made of, built once and cached |
 //! | [`mirror`] | Debian packages of another release, by the host's own apt |
 //! | [`cache`] | artefacts keyed by what they are made from |
-//! | [`cpu`] | processor time of a guest, taken on the host |
+//! | [`cpu`], [`mark`] | processor time of a guest and of each of its processes, taken on the host |
 
 pub mod cache;
 pub mod cpu;
 pub mod error;
 pub mod kernel;
 pub mod lane;
+pub mod mark;
 pub mod mirror;
 pub mod root;
 pub mod scenario;
@@ -23,6 +24,7 @@ pub mod uml;
 
 pub use error::LabError;
 pub use lane::Lane;
+pub use mark::{Between, Mark, Process};
 pub use scenario::{Outcome, Scenario};
 
 /// A scenario for the User-Mode Linux lane.

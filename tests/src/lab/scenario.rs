@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LabError, Lane, error::tail};
+use super::{Between, LabError, Lane, Mark, error::tail, mark};
 
 /// What is run in a guest: a shell script and its surroundings.
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub struct Scenario {
     pub(super) lane: Lane,
     pub(super) mounts: Vec<(PathBuf, String)>,
     pub(super) path: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
     pub(super) kernel_arguments: Vec<String>,
     pub(super) memory: String,
     pub(super) timeout: Duration,
@@ -28,6 +29,7 @@ impl Scenario {
             lane,
             mounts: Vec::new(),
             path: Vec::new(),
+            environment: Vec::new(),
             kernel_arguments: Vec::new(),
             memory: "2G".to_owned(),
             timeout: Duration::from_secs(120),
@@ -58,6 +60,13 @@ impl Scenario {
         Ok(self.mount(profile, "/run/workspace"))
     }
 
+    /// Sets an environment variable of the script.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Adds to the kernel's command line, for instance `vkms.skip_vmap=1`.
     #[must_use]
     pub fn kernel_argument(mut self, argument: impl Into<String>) -> Self {
@@ -79,7 +88,10 @@ impl Scenario {
         self
     }
 
-    /// Runs a shell script as root in a new guest. `$LAB_OUT` is a directory whose files the outcome gives back.
+    /// Runs a shell script as root in a new guest.
+    ///
+    /// `$LAB_OUT` is a directory whose files the outcome gives back. `lab-mark NAME` notes processor times for
+    /// [`Outcome::between`]. The guest ends with the script; what it left running is killed.
     ///
     /// # Errors
     /// [`LabError`] when the guest fails; a script that fails is an [`Outcome`].
@@ -113,6 +125,8 @@ pub struct Outcome {
     pub code: i32,
     /// Everything it printed.
     pub output: String,
+    /// What the guest had used at each `lab-mark`.
+    pub marks: Vec<Mark>,
     pub(super) directory: tempfile::TempDir,
 }
 
@@ -132,6 +146,14 @@ impl Outcome {
     /// [`LabError::File`] when there is none.
     pub fn text(&self, name: &str) -> Result<String, LabError> {
         Ok(String::from_utf8_lossy(&self.file(name)?).into_owned())
+    }
+
+    /// Processor time from one mark of the script to another.
+    ///
+    /// # Errors
+    /// [`LabError::NoMark`] when the script did not reach one of them.
+    pub fn between(&self, from: &str, to: &str) -> Result<Between, LabError> {
+        mark::between(&self.marks, from, to)
     }
 
     /// The last lines of the output, for a failed assertion.
