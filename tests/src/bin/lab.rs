@@ -4,11 +4,12 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, Parser, Subcommand};
-use heapwright_tests::lab::{self, LabError, Lane, cache::Cache, kernel, root};
+use heapwright_tests::lab::{self, LabError, Lane, Outcome, cache::Cache, kernel, root};
+use serde_json::json;
 
 /// The lab: real kernels on a machine without displays.
 #[derive(Debug, Parser)]
@@ -36,14 +37,20 @@ struct Run {
     #[arg(long, value_name = "HOST:GUEST", value_parser = mount)]
     mount: Vec<(PathBuf, String)>,
     /// Add to the kernel's command line.
-    #[arg(long, value_name = "ARGUMENT")]
+    #[arg(long, alias = "kernel-arg", value_name = "ARGUMENT")]
     kernel_argument: Vec<String>,
     /// Kill the guest after this many seconds.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
     /// Memory of the guest.
-    #[arg(long, default_value = "2G")]
+    #[arg(long, alias = "mem", default_value = "2G")]
     memory: String,
+    /// Set an environment variable of the command.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Print one JSON object at the end, with the output, the exit code and the marks, or the lab's error.
+    #[arg(long)]
+    json: bool,
     /// The command; one word is taken as a shell script.
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -53,6 +60,17 @@ fn mount(text: &str) -> Result<(PathBuf, String), String> {
     match text.split_once(':') {
         Some((host, guest)) if guest.starts_with("/run/") => Ok((host.into(), guest.into())),
         _ => Err(format!("{text:?} is no mount: give it as /host/path:/run/guest/path")),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|other| other.is_ascii_alphanumeric() || other == '_')
+    };
+    match text.split_once('=') {
+        Some((left, right)) if name(left) => Ok((left.to_owned(), right.to_owned())),
+        _ => Err(format!("{text:?} is no variable: give it as NAME=VALUE")),
     }
 }
 
@@ -95,6 +113,23 @@ fn uml(run: &Run) -> Result<u8, LabError> {
     }
     for argument in &run.kernel_argument {
         scenario = scenario.kernel_argument(argument.as_str());
+    }
+    for (name, value) in &run.env {
+        scenario = scenario.env(name.as_str(), value.as_str());
+    }
+    if run.json {
+        let started = Instant::now();
+        let result = scenario.run(&script);
+        let seconds = started.elapsed().as_secs_f64();
+        let (report, code) = match &result {
+            Ok(outcome) => {
+                let Outcome { code, output, marks, .. } = outcome;
+                (json!({"exit_code": code, "seconds": seconds, "output": output, "marks": marks}), *code)
+            }
+            Err(error) => (json!({"error": error.to_string(), "seconds": seconds}), i32::from(FAILED)),
+        };
+        say(&report.to_string());
+        return Ok(u8::try_from(code).unwrap_or(FAILED));
     }
     let outcome = scenario.run_live(&script, &mut say)?;
     Ok(u8::try_from(outcome.code).unwrap_or(FAILED))
