@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::logging::LogForm;
+use crate::{backend::mode::WantedMode, logging::LogForm};
 
 /// A Wayland compositor that builds every buffer where all the devices that touch it can use it.
 #[derive(Debug, Parser)]
@@ -49,6 +49,9 @@ pub struct SessionArgs {
     /// Device to use, for instance /dev/dri/card1; without it, the first with a connected display.
     #[arg(long)]
     pub device: Option<PathBuf>,
+    /// Mode of the display, for instance 1920x1080@60; without it, the one that the display prefers.
+    #[arg(long, value_name = "WxH[@HZ]")]
+    pub mode: Option<WantedMode>,
     /// End when the last client has gone.
     #[arg(long)]
     pub exit_with_last_client: bool,

@@ -123,7 +123,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
     let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
     let (mut events, mut state) = start()?;
     state.exit_policy = ExitPolicy { on_last_client: args.exit_with_last_client };
-    Kms::attach(&mut state, &events, args.device.as_deref())?;
+    Kms::attach(&mut state, &events, args.device.as_deref(), args.mode)?;
     state.advertise_dmabuf();
     if !args.app.is_empty() {
         // A session outlives its first application, whatever that ended with.

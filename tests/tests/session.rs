@@ -116,6 +116,22 @@ fn a_missing_or_wrong_device_is_said_so() {
 }
 
 #[test]
+fn a_mode_that_the_display_offers_is_set_and_another_is_refused() {
+    let outcome = session(
+        "timeout 60 heapwright session --device $device --mode 1280x720@60 --exit-with-last-client -- \
+            heapwright-paint --fullscreen --frames 5 --json >$LAB_OUT/paint.json || exit 9
+        timeout 30 heapwright session --device $device --mode 1281x720",
+    );
+    assert_eq!(outcome.code, 1, "{}", outcome.tail());
+    assert_eq!(report(&outcome, "paint.json")["size"], "1280x720");
+    assert!(
+        outcome.output.contains("does not offer the mode 1281x720; with --mode, give one of"),
+        "{}",
+        outcome.tail()
+    );
+}
+
+#[test]
 fn keys_reach_the_focused_window_and_the_pointer_moves_windows() {
     let outcome = session(
         r#"cd $LAB_OUT

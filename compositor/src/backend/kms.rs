@@ -39,7 +39,12 @@ use smithay::{
 };
 use tracing::{debug, error, info, warn};
 
-use super::{Backend, framebuffer::PrimeExporter, pace::Pace};
+use super::{
+    Backend,
+    framebuffer::PrimeExporter,
+    mode::{self, Offered, WantedMode},
+    pace::Pace,
+};
 use crate::{
     feedback::{Source, USUAL, renderer_pairs},
     memory::{PlaneOf, ScreenAllocator},
@@ -139,7 +144,8 @@ fn loop_error(error: impl std::fmt::Display) -> KmsError {
 impl Kms {
     /// Opens a seat and a device, lights every connected connector and attaches them to `state`.
     ///
-    /// `wanted` names the device; without it, the first with a connected display is taken.
+    /// `wanted` names the device; without it, the first with a connected display is taken. A display that does not
+    /// offer `mode` stays dark.
     ///
     /// # Errors
     /// [`KmsError`] says which step failed and what to do.
@@ -147,6 +153,7 @@ impl Kms {
         state: &mut Heapwright,
         events: &EventLoop<'static, Heapwright>,
         wanted: Option<&Path>,
+        mode: Option<WantedMode>,
     ) -> Result<(), KmsError> {
         let (mut session, seat_events) = LibSeatSession::new().map_err(KmsError::Seat)?;
         let (path, fd) = match wanted {
@@ -217,7 +224,7 @@ impl Kms {
             })
             .map_err(loop_error)?;
 
-        light_all(state, &path)
+        light_all(state, &path, mode)
     }
 
     /// Queues a draw of every output that has none on its way.
@@ -353,16 +360,21 @@ fn connected(fd: &DrmDeviceFd) -> io::Result<Vec<connector::Info>> {
     Ok(connected)
 }
 
-/// The mode the display prefers, or its largest.
-fn preferred(modes: &[Mode]) -> Option<Mode> {
-    modes
+/// The mode that was asked for, or the one that suits the display best; or why there is none.
+fn choose(modes: &[Mode], wanted: Option<WantedMode>) -> Result<Mode, String> {
+    let offered: Vec<_> = modes
         .iter()
-        .find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED))
-        .or_else(|| modes.iter().max_by_key(|mode| u32::from(mode.size().0) * u32::from(mode.size().1)))
-        .copied()
+        .map(|mode| Offered {
+            size: mode.size(),
+            millihertz: OutputMode::from(*mode).refresh.max(0) as u32,
+            preferred: mode.mode_type().contains(ModeTypeFlags::PREFERRED),
+        })
+        .collect();
+    let chosen = mode::choose(&offered, wanted).and_then(|index| modes.get(index));
+    chosen.copied().ok_or_else(|| mode::refusal(&offered, wanted))
 }
 
-fn light_all(state: &mut Heapwright, path: &Path) -> Result<(), KmsError> {
+fn light_all(state: &mut Heapwright, path: &Path, mode: Option<WantedMode>) -> Result<(), KmsError> {
     let Backend::Kms(kms) = &state.backend else { return Ok(()) };
     let fd = kms.device.device_fd().clone();
     let no_resources = |source: io::Error| KmsError::Output {
@@ -372,7 +384,7 @@ fn light_all(state: &mut Heapwright, path: &Path) -> Result<(), KmsError> {
     };
     let mut failed = Vec::new();
     for info in connected(&fd).map_err(no_resources)? {
-        if let Err(error) = light(state, &fd, path, &info) {
+        if let Err(error) = light(state, &fd, path, &info, mode) {
             warn!(%error, "an output stays dark");
             failed.push(error);
         }
@@ -393,10 +405,11 @@ fn light(
     fd: &DrmDeviceFd,
     path: &Path,
     info: &connector::Info,
+    wanted: Option<WantedMode>,
 ) -> Result<(), KmsError> {
     let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
     let dark = |why: String| KmsError::Output { path: path.to_owned(), connector: name.clone(), why };
-    let mode = preferred(info.modes()).ok_or_else(|| dark("it offers no mode".to_owned()))?;
+    let mode = choose(info.modes(), wanted).map_err(dark)?;
     let Backend::Kms(kms) = &mut state.backend else { return Ok(()) };
     let resources = fd.resource_handles().map_err(|error| dark(error.to_string()))?;
     let crtc = info

@@ -3,6 +3,7 @@
 pub mod framebuffer;
 pub mod headless;
 pub mod kms;
+pub mod mode;
 pub mod pace;
 
 use smithay::{
