@@ -1,6 +1,7 @@
 //! The Wayland side: one window, its buffers in turn, and what became of each frame.
 
 use std::{
+    io::Write as _,
     os::fd::AsFd as _,
     time::{Duration, Instant},
 };
@@ -157,7 +158,9 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
     region.destroy();
 
     client.frame_due = true;
-    while client.report.presented < args.frames && !client.closed {
+    let end = args.stay.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let enough = |presented| end.map_or(presented >= args.frames, |end| Instant::now() >= end);
+    while !enough(client.report.presented) && !client.closed {
         let free = client.slots.iter().position(|slot| !slot.busy);
         if let (true, Some(index)) = (client.frame_due, free) {
             if !(args.still && client.slots[index].painted) {
@@ -178,8 +181,14 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
             client.frame_due = false;
             client.report.committed += 1;
         }
+        let before = client.report.presented;
         turn(&mut queue, &mut client, args.patience(), "a frame")?;
+        if args.tell.is_some_and(|every| client.report.presented / every > before / every) {
+            // Nobody need listen.
+            let _ = writeln!(std::io::stderr().lock(), "presented {}", client.report.presented);
+        }
     }
+    client.report.clock = client.clock;
     client.report.feedback_rounds = client.feedback.rounds;
     client.report.scanout_tranche = client.seen_scanout;
     let latencies = std::mem::take(&mut client.latencies);
@@ -449,12 +458,13 @@ impl Dispatch<WpPresentationFeedback, ()> for Client {
     ) {
         let sent = client.sent.iter().position(|sent| sent.feedback == *feedback);
         match event {
-            wp_presentation_feedback::Event::Presented { flags, .. } => {
+            wp_presentation_feedback::Event::Presented { tv_sec_hi, tv_sec_lo, tv_nsec, flags, .. } => {
                 if let Some(index) = sent {
                     client.latencies.push(client.sent.swap_remove(index).at.elapsed());
                 }
                 let zero_copy = matches!(flags, WEnum::Value(flags) if flags.contains(Kind::ZeroCopy));
-                client.report.frame(zero_copy);
+                let seconds = u64::from(tv_sec_hi) << 32 | u64::from(tv_sec_lo);
+                client.report.frame(zero_copy, Duration::new(seconds, tv_nsec));
             }
             wp_presentation_feedback::Event::Discarded => {
                 if let Some(index) = sent {

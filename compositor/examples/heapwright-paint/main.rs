@@ -32,6 +32,9 @@ pub struct Args {
     /// End after this many presented frames.
     #[arg(long, default_value_t = 120)]
     pub frames: u64,
+    /// End this many seconds after the start, however many frames were presented.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "frames")]
+    pub stay: Option<u64>,
     /// Give up when no frame comes for this many seconds.
     #[arg(long, default_value_t = 10)]
     pub patience: u64,
@@ -47,6 +50,9 @@ pub struct Args {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Say `presented N` on standard error at every so many presented frames.
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tell: Option<u64>,
     /// Keep the last picture on the screen for this many seconds after the report.
     #[arg(long, default_value_t = 0)]
     pub linger: u64,

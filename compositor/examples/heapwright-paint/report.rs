@@ -37,6 +37,12 @@ pub struct Report {
     pub latency_median_ms: f64,
     /// 99th percentile of it.
     pub latency_p99_ms: f64,
+    /// Presented frames a second, from the first to the last.
+    pub fps: f64,
+    /// When the first frame reached the screen, milliseconds of the presentation clock.
+    pub first_presented_ms: f64,
+    /// The presentation clock, as `clock_gettime` numbers it.
+    pub clock: Option<u32>,
     /// Feedback rounds received.
     pub feedback_rounds: u32,
     /// Whether the feedback ever had a scan-out tranche.
@@ -44,9 +50,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Takes one presented frame into account.
-    pub fn frame(&mut self, zero_copy: bool) {
+    /// Takes one presented frame into account, shown `at` this time of the presentation clock.
+    pub fn frame(&mut self, zero_copy: bool, at: Duration) {
         self.presented += 1;
+        let at = at.as_secs_f64() * 1e3;
+        if self.presented == 1 {
+            self.first_presented_ms = at;
+        } else if at > self.first_presented_ms {
+            self.fps = (self.presented - 1) as f64 * 1e3 / (at - self.first_presented_ms);
+        }
         if zero_copy {
             self.zero_copy += 1;
             if self.zero_copy_since == 0 {
@@ -80,7 +92,11 @@ impl fmt::Display for Report {
             "buffers     {} of {} {} {}, pitch {}",
             self.buffers, self.size, self.format, self.modifier, self.pitch
         )?;
-        writeln!(f, "frames      {} presented, {} discarded", self.presented, self.discarded)?;
+        writeln!(
+            f,
+            "frames      {} presented, {:.1} a second, {} discarded",
+            self.presented, self.fps, self.discarded
+        )?;
         match self.zero_copy_since {
             0 => writeln!(f, "zero-copy   {}", self.zero_copy)?,
             since => writeln!(f, "zero-copy   {}, every frame since number {since}", self.zero_copy)?,
