@@ -52,7 +52,7 @@ struct Run {
     #[arg(long)]
     json: bool,
     /// The command; one word is taken as a shell script.
-    #[arg(last = true, required = true)]
+    #[arg(trailing_var_arg = true, required = true)]
     command: Vec<String>,
 }
 
