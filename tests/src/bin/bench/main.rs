@@ -1,0 +1,107 @@
+//! `bench`: what a frame costs us, beside what it costs others, in one guest with a virtual display.
+//!
+//! Processor time is that of the host's processes behind the guest's, see [`heapwright_tests::lab::cpu`]. The kernel is
+//! told not to map framebuffers at each flip (`vkms.skip_vmap=1`), which no real display does and which would drown
+//! everything else.
+
+mod measure;
+mod peers;
+mod table;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use heapwright_tests::lab;
+
+use measure::{Measured, Watch};
+use peers::{PEERS, Size};
+
+/// Measurements in the lab. Run it in release: a debug build measures the compiler's laziness.
+#[derive(Debug, Parser)]
+#[command(name = "bench", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Cost of a frame of a fullscreen client that only commits, beside other compositors and a bare page-flip loop.
+    Frames(Frames),
+}
+
+#[derive(Debug, Args)]
+struct Frames {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Seconds of steady state to measure.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..=600))]
+    seconds: u64,
+    /// Size of the screen; may be given more than once. Without it, both.
+    #[arg(long, value_enum)]
+    size: Vec<Size>,
+    /// Measure only those whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Print the guest's console while it runs.
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let Command::Frames(frames) = Cli::parse().command;
+    match run(&frames) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to hear that stderr is closed.
+            let _ = writeln!(io::stderr().lock(), "bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(frames: &Frames) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let sizes = if frames.size.is_empty() { &[Size::Small, Size::Large][..] } else { &frames.size };
+    let mut all = Vec::new();
+    for size in sizes {
+        all.extend(measure_at(*size, frames)?);
+    }
+    let checks = table::checks(&all);
+    let mut out = io::stdout().lock();
+    if frames.json {
+        let report = serde_json::json!({ "seconds": frames.seconds, "measured": all, "implausible": checks });
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        write!(out, "{}", table::render(&all))?;
+        for check in &checks {
+            writeln!(out, "IMPLAUSIBLE: {check}")?;
+        }
+    }
+    Ok(if checks.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All peers at one size, in one guest.
+fn measure_at(size: Size, frames: &Frames) -> Result<Vec<Measured>, Box<dyn std::error::Error>> {
+    let peers: Vec<_> = PEERS.iter().filter(|peer| peer.name.contains(&frames.only)).collect();
+    let script = peers::script(&peers, size, frames.seconds);
+    let mut watch = Watch::default();
+    let outcome = lab::uml()
+        .with_workspace()?
+        .kernel_argument("vkms.skip_vmap=1")
+        .timeout(Duration::from_secs((frames.seconds + 120) * peers.len() as u64))
+        .run_live(&script, &mut |line| {
+            watch.line(line);
+            if frames.verbose {
+                let _ = writeln!(io::stderr().lock(), "{line}");
+            }
+        })?;
+    if outcome.code != 0 {
+        return Err(format!("the scenario failed:\n{}", outcome.tail()).into());
+    }
+    Ok(peers.iter().map(|peer| watch.measured(peer, size, &outcome)).collect())
+}

@@ -1,0 +1,213 @@
+//! From a guest's marks and the client's report to numbers.
+
+use std::{collections::HashMap, time::Duration};
+
+use heapwright_tests::lab::Outcome;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::peers::{Client, Peer, Size};
+
+/// What one peer's frame costs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cost {
+    /// Frames presented in the window.
+    pub frames: u64,
+    /// Length of the window, seconds.
+    pub seconds: f64,
+    /// Frames presented a second, over the whole run.
+    pub fps: f64,
+    /// Processor time of the program's address space, milliseconds a frame: its code, and the way to the guest's kernel
+    /// and back at each system call and page fault.
+    pub program_ms: f64,
+    /// The part of it that was spent in the program's code, milliseconds a frame; the host guesses this from its ticks.
+    pub user_ms: f64,
+    /// Time of the guest's whole kernel, milliseconds a frame.
+    pub kernel_ms: f64,
+    /// Share of frames that the display read from the client's own buffer.
+    pub zero_copy: f64,
+    /// Resident memory at the end of the window, MiB.
+    pub resident_mib: f64,
+    /// Resident memory that is no file's, MiB.
+    pub anonymous_mib: f64,
+    /// From the program's exec to the client's first frame on the screen, milliseconds.
+    pub start_ms: Option<f64>,
+}
+
+/// One peer at one size.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measured {
+    /// For programs.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// Size of the screen.
+    pub size: String,
+    /// What a frame costs, or why there is nothing to say.
+    #[serde(flatten)]
+    pub result: Outcomes,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcomes {
+    /// It ran.
+    Cost(Cost),
+    /// It did not run, and why.
+    Reason(String),
+}
+
+impl Measured {
+    /// The cost, if it ran.
+    pub fn cost(&self) -> Option<&Cost> {
+        match &self.result {
+            Outcomes::Cost(cost) => Some(cost),
+            Outcomes::Reason(_) => None,
+        }
+    }
+}
+
+/// What was seen of one peer.
+#[derive(Debug, Default)]
+struct Seen {
+    started: Option<f64>,
+    pid: Option<u32>,
+    begun: Option<u64>,
+    ended: Option<u64>,
+    resident_kib: f64,
+    anonymous_kib: f64,
+    trouble: Option<String>,
+}
+
+/// Follows a guest's output and takes times at its marks.
+#[derive(Debug, Default)]
+pub struct Watch {
+    seen: HashMap<String, Seen>,
+}
+
+impl Watch {
+    /// Takes a line of the guest's output.
+    pub fn line(&mut self, line: &str) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["@started", name, uptime] => self.of(name).started = uptime.parse().ok(),
+            ["@begun", name, frame, pid] => {
+                let seen = self.of(name);
+                (seen.begun, seen.pid) = (frame.parse().ok(), pid.parse().ok());
+            }
+            ["@done", name, frame] => self.of(name).ended = frame.parse().ok(),
+            ["@resident", name, kib] => self.of(name).resident_kib = kib.parse().unwrap_or(0.0),
+            ["@anonymous", name, kib] => self.of(name).anonymous_kib = kib.parse().unwrap_or(0.0),
+            ["@late", name] => self.of(name).trouble = Some("it was not done in time".to_owned()),
+            ["@ended", name, code] => {
+                let seen = self.of(name);
+                if seen.ended.is_none() && seen.trouble.is_none() {
+                    seen.trouble = Some(format!("it ended with {code}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was seen of a peer; entered at first sight, whichever mark comes first.
+    fn of(&mut self, name: &str) -> &mut Seen {
+        self.seen.entry(name.to_owned()).or_default()
+    }
+
+    /// What came of `peer`.
+    pub fn measured(&self, peer: &Peer, size: Size, outcome: &Outcome) -> Measured {
+        let result = match self.cost(peer, size, outcome) {
+            Ok(cost) => Outcomes::Cost(cost),
+            Err(reason) => Outcomes::Reason(reason),
+        };
+        Measured { name: peer.name, title: peer.title, size: size.to_string(), result }
+    }
+
+    fn cost(&self, peer: &Peer, size: Size, outcome: &Outcome) -> Result<Cost, String> {
+        let seen = self.seen.get(peer.name).ok_or("it was never started")?;
+        let log = outcome.text(&format!("{}.log", peer.name)).unwrap_or_default();
+        let said = || match complaint(&log) {
+            Some(line) => format!("; it said: {line}"),
+            None => String::new(),
+        };
+        let frames = seen.begun.zip(seen.ended).and_then(|(first, last)| last.checked_sub(first));
+        let Some(frames) = frames.filter(|frames| *frames > 0) else {
+            let trouble = seen.trouble.as_deref().unwrap_or("there was no steady state");
+            return Err(format!("{trouble}{}", said()));
+        };
+        let between = outcome
+            .between(&format!("{}-begin", peer.name), &format!("{}-end", peer.name))
+            .map_err(|error| error.to_string())?;
+        let program = between
+            .processes
+            .iter()
+            .find(|process| Some(process.pid) == seen.pid)
+            .ok_or("its process was not found on the host")?
+            .used;
+        let text = outcome.text(&format!("{}.json", peer.name)).unwrap_or_default();
+        let report: Value =
+            serde_json::from_str(&text).map_err(|_| format!("the client gave no report{}", said()))?;
+        let got = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        if got("size") != size.to_string() {
+            return Err(format!("the client was {} and not {size}", got("size")));
+        }
+        if got("path") != peer.client.path() {
+            return Err(format!("the client went through {}: {}", got("path"), got("why")));
+        }
+        let number = |key: &str| report[key].as_f64().unwrap_or(0.0);
+        let ms = |time: Duration| time.as_secs_f64() * 1e3 / frames as f64;
+        // CLOCK_MONOTONIC, which in a guest that never sleeps is its uptime.
+        let monotonic = report["clock"].as_u64() == Some(1);
+        let shown = seen.started.filter(|_| monotonic);
+        Ok(Cost {
+            frames,
+            seconds: between.wall.as_secs_f64(),
+            fps: number("fps"),
+            program_ms: ms(program.run),
+            user_ms: ms(program.user),
+            kernel_ms: ms(between.kernel.run),
+            zero_copy: if peer.client == Client::None {
+                1.0
+            } else {
+                number("zero_copy") / number("presented").max(1.0)
+            },
+            resident_mib: seen.resident_kib / 1024.0,
+            anonymous_mib: seen.anonymous_kib / 1024.0,
+            start_ms: shown.map(|started| number("first_presented_ms") - started * 1e3),
+        })
+    }
+}
+
+/// The line of a log that tells most: the last that names an error, else the last of all.
+fn complaint(log: &str) -> Option<&str> {
+    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let names_one = |line: &&str| {
+        let line = line.to_lowercase();
+        ["error", "fail", "unable", "cannot", "could not", "fatal"].iter().any(|word| line.contains(word))
+    };
+    lines().rfind(names_one).or_else(|| lines().next_back())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_tells_most_is_found() {
+        assert_eq!(complaint("starting\nUnable to create it\nbye\n\n"), Some("Unable to create it"));
+        assert_eq!(complaint("starting\nbye\n\n"), Some("bye"));
+        assert_eq!(complaint(" \n"), None);
+    }
+
+    #[test]
+    fn one_that_ends_before_its_window_is_told_with_its_code() {
+        let mut watch = Watch::default();
+        for line in ["noise", "@started x 3.50", "@ended x 1"] {
+            watch.line(line);
+        }
+        let seen = &watch.seen["x"];
+        assert_eq!(seen.started, Some(3.5));
+        assert_eq!(seen.trouble.as_deref(), Some("it ended with 1"));
+    }
+}
