@@ -28,15 +28,13 @@ impl Guard for WlShm {
         request: wl_shm::Request,
         _: &mut DataInit<'_, Heapwright>,
     ) -> Option<wl_shm::Request> {
-        if let wl_shm::Request::CreatePool { fd, size, .. } = &request
-            && *size > 0
-        {
+        if let wl_shm::Request::CreatePool { fd, size, .. } = &request {
             // Only of a file is the length known: devices say 0.
             let long_enough = rustix::fs::fstat(fd).is_ok_and(|stat| {
                 FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
                     || stat.st_size >= i64::from(*size)
             });
-            if !long_enough {
+            if *size > 0 && !long_enough {
                 shm.post_error(wl_shm::Error::InvalidFd, format!("the file is shorter than {size} bytes"));
                 return None;
             }

@@ -43,9 +43,8 @@ impl Server {
                 path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("wayland-"))
                     && path.extension().is_none()
             });
-            if let Some(socket) = found
-                && std::os::unix::net::UnixStream::connect(&socket).is_ok()
-            {
+            let listens = |socket: &PathBuf| std::os::unix::net::UnixStream::connect(socket).is_ok();
+            if let Some(socket) = found.filter(listens) {
                 break socket;
             }
             assert!(process.try_wait().unwrap().is_none(), "the compositor ended at once");
