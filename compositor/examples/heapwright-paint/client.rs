@@ -463,7 +463,7 @@ impl Dispatch<WpPresentationFeedback, ()> for Client {
                     client.latencies.push(client.sent.swap_remove(index).at.elapsed());
                 }
                 let zero_copy = matches!(flags, WEnum::Value(flags) if flags.contains(Kind::ZeroCopy));
-                let seconds = u64::from(tv_sec_hi) << 32 | u64::from(tv_sec_lo);
+                let seconds = (u64::from(tv_sec_hi) << 32) | u64::from(tv_sec_lo);
                 client.report.frame(zero_copy, Duration::new(seconds, tv_nsec));
             }
             wp_presentation_feedback::Event::Discarded => {
