@@ -23,6 +23,7 @@ impl<'ast> Visit<'ast> for LetChains {
 }
 
 /// Lines of a source with a chain of `let`.
+#[allow(clippy::expect_used, reason = "a test helper")]
 fn let_chains(source: &str) -> Vec<usize> {
     let file = syn::parse_file(source).expect("valid Rust");
     let mut found = LetChains::default();
@@ -31,6 +32,7 @@ fn let_chains(source: &str) -> Vec<usize> {
 }
 
 /// Every Rust file of the workspace.
+#[allow(clippy::expect_used, reason = "a test helper")]
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
