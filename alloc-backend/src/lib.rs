@@ -11,10 +11,12 @@
 //! | [`solver`] | the decision (pure): problem in, answer with reasons out |
 //! | [`buffers`] | the thing: allocation, CPU mapping, names |
 //! | [`feedback`] | telling others: tranches of linux-dmabuf feedback |
+//! | [`explain`] | all of it for this machine, for people and programs |
 
 pub mod buffers;
 pub mod constraints;
 pub mod devices;
+pub mod explain;
 pub mod feedback;
 pub mod heaps;
 pub mod links;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use heapwright_alloc::constraints::{Format, Fourcc, ParseFourccError, ParseSizeError, Size};
 
 use crate::{backend::mode::WantedMode, logging::LogForm};
 
@@ -33,6 +34,11 @@ pub enum Command {
     Session(SessionArgs),
     /// Run an application on a screen of memory, anywhere, and exit with the application's code.
     Headless(HeadlessArgs),
+    /// Say where buffers go on this machine and why: displays, planes, heaps, what each display makes of each heap.
+    ///
+    /// Needs no running compositor and no root, and says what it could not see. Exit codes: 0 the buffer has a place; 1 it
+    /// has none on some display; 2 the question is wrong.
+    Explain(ExplainArgs),
     /// Solve one allocation problem (JSON), for hardware you need not own; the answer is JSON too.
     ///
     /// Exit codes: 0 solved; 1 unsatisfiable, underconstrained or gave up; 2 the problem is invalid.
@@ -83,6 +89,39 @@ pub struct HeadlessArgs {
     pub app: Vec<String>,
 }
 
+/// Arguments of `heapwright explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Size of the buffer asked about; without it, that of the first display that is lit, else 1920x1080.
+    #[arg(long, value_name = "WxH", value_parser = parse_surface)]
+    pub surface: Option<Size>,
+    /// Its format, for instance XR24; without it, XR24 or AR24.
+    #[arg(long, value_name = "FOURCC", value_parser = parse_format)]
+    pub format: Option<Fourcc>,
+    /// How many buffers there are to be.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub count: u32,
+    /// Only this display, for instance card1; without it, all.
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Who touches the buffer besides the display: a file with a list of participants as in a problem file; without it, a
+    /// client that paints with the CPU and a renderer that reads with it.
+    #[arg(long, value_name = "FILE.json")]
+    pub participants: Option<PathBuf>,
+    /// Only look: allocate nothing and try nothing.
+    #[arg(long)]
+    pub look_only: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Write one page for a browser to this file.
+    #[arg(long, value_name = "FILE.html", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+    /// Whether the text is coloured.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = clap::ColorChoice::Auto)]
+    pub color: clap::ColorChoice,
+}
+
 /// Largest side of a headless screen, pixels: what a display can have today, and far below overflow.
 const MAX_SIDE: u32 = 16384;
 
@@ -96,6 +135,23 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let (width, height) = text.split_once('x').ok_or_else(wrong)?;
     let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_SIDE).contains(side)).ok_or_else(wrong);
     Ok((side(width)?, side(height)?))
+}
+
+/// Parses the size of a surface, which the solver takes up to 2^31: only nothing is refused.
+fn parse_surface(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: ParseSizeError| error.to_string())?;
+    if size.is_empty() { Err(format!("{size} has no pixels")) } else { Ok(size) }
+}
+
+/// Parses a format, and knows how its pixels lie.
+fn parse_format(text: &str) -> Result<Fourcc, String> {
+    let format: Fourcc = text.parse().map_err(|error: ParseFourccError| error.to_string())?;
+    match Format::of(format) {
+        Some(_) => Ok(format),
+        None => Err(format!(
+            "{format} is no format that is known here: give one of drm_fourcc.h, as XR24 or NV12"
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`] | from windows to elements, and the news of it back to clients |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
+//! | [`mod@explain`] | where buffers go on this machine, and why |
 //!
 //! Invariants:
 //! 1. A client can end only itself: nothing a client sends reaches a panic.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod client;
 pub mod cursor;
 pub mod dmabuf;
+pub mod explain;
 pub mod feedback;
 pub mod guard;
 pub mod handlers;

@@ -7,9 +7,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
+use clap::{ColorChoice, Parser as _};
 use heapwright::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, ExplainArgs},
     logging,
     run::{self, Outcome, RunError},
 };
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error, 2),
     };
     match cli.command {
+        Command::Explain(args) => explain(&args),
         Command::Solve { file } => solve(&file),
         Command::Session(args) => ended(&log, run::session(&args), None),
         Command::Headless(args) => {
@@ -61,6 +62,23 @@ fn ended(log: &slog::Logger, outcome: Result<Outcome, RunError>, report: Option<
         return fail(&error, 1);
     }
     ExitCode::from(outcome.exit_code)
+}
+
+fn explain(args: &ExplainArgs) -> ExitCode {
+    let told = match heapwright::explain::run(args) {
+        Ok(told) => told,
+        Err(error) => return fail(&error, 2),
+    };
+    let colour = match args.color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    let mut out = anstream::AutoStream::new(io::stdout().lock(), colour);
+    match out.write_all(told.text.as_bytes()) {
+        Ok(()) => ExitCode::from(told.exit_code),
+        Err(error) => fail(&error, 2),
+    }
 }
 
 fn read_problem(file: &Path) -> io::Result<String> {

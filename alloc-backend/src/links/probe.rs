@@ -28,8 +28,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Passed => f.write_str("ok"),
-            Outcome::Refused(errno) => write!(f, "{errno:?}"),
-            Outcome::RefusedForAnyMemory(errno) => write!(f, "{errno:?}, as for the device's own memory"),
+            Outcome::Refused(errno) => write!(f, "{errno}"),
+            Outcome::RefusedForAnyMemory(errno) => write!(f, "{errno}, as for the device's own memory"),
             Outcome::NotTried(why) => write!(f, "not tried: {why}"),
         }
     }

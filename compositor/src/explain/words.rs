@@ -1,0 +1,202 @@
+//! Sentences that the text and the page share.
+
+use heapwright_alloc::{
+    explain::{Explanation, LinkCell, Where},
+    solver::{Answer, Culprit, Reason, Rejected, problem::Verdict},
+};
+
+/// Bytes for people: `8.0 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// Yes, no, or not known.
+pub fn known(what: Option<bool>) -> &'static str {
+    what.map_or("unknown", |yes| if yes { "yes" } else { "no" })
+}
+
+/// What came of one display with one heap, in a few words.
+pub fn verdict(cell: &LinkCell) -> &'static str {
+    match (cell.verdict, cell.usable) {
+        (Verdict::Accepts, true) => "usable",
+        (Verdict::Accepts, false) => "accepted, but not usable",
+        (Verdict::Refuses, _) => "refused",
+        (Verdict::Unknown, true) => "unknown",
+        (Verdict::Unknown, false) => "not usable",
+    }
+}
+
+/// How that is known.
+pub fn evidence(cell: &LinkCell) -> String {
+    match cell.bytes {
+        Some(size) => format!("{} at {}", cell.evidence.as_str(), bytes(size)),
+        None => cell.evidence.as_str().to_owned(),
+    }
+}
+
+/// What was tried, or who is against it.
+pub fn because(cell: &LinkCell) -> String {
+    let mut parts: Vec<String> =
+        cell.steps.iter().map(|step| format!("{} {}", step.what, step.outcome)).collect();
+    if !cell.usable {
+        parts.push(conflict(&cell.against));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("; ")
+}
+
+/// Who contradicts whom.
+pub fn conflict(culprits: &[Culprit]) -> String {
+    let parts: Vec<_> =
+        culprits.iter().map(|it| format!("{} says {} {}", it.participant, it.field, it.value)).collect();
+    parts.join(", ")
+}
+
+/// What one reason is about: `heap h0`, `XR24 LINEAR`, `panel plane-31`.
+fn what(rejected: &Rejected) -> String {
+    let mut words = Vec::new();
+    words.extend(rejected.heap.as_ref().map(|heap| format!("heap {heap}")));
+    words.extend(rejected.format.as_ref().map(ToString::to_string));
+    words.extend(rejected.modifier.as_ref().map(ToString::to_string));
+    words.extend(rejected.participant.clone());
+    words.extend(rejected.alternative.clone());
+    words.join(" ")
+}
+
+/// Why what was not taken was not: what is rejected on the same ground stands together.
+fn grouped(reasons: &[Reason]) -> Vec<String> {
+    let mut groups: Vec<(&Reason, Vec<String>)> = Vec::new();
+    for reason in reasons {
+        let ground = |it: &Reason| (it.participant.clone(), it.field.clone(), it.value.clone());
+        match groups.iter_mut().find(|(first, _)| ground(first) == ground(reason)) {
+            Some((_, all)) => all.push(what(&reason.rejected)),
+            None => groups.push((reason, vec![what(&reason.rejected)])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(ground, all)| {
+            format!("not {}: {} {} {}", all.join(", "), ground.participant, ground.field, ground.value)
+        })
+        .collect()
+}
+
+/// Whose buffer an answer is about.
+pub fn whose(place: &Where) -> String {
+    let Some(device) = &place.device else { return "composited, no display".to_owned() };
+    let crtc = place.crtc.map_or_else(String::new, |crtc| format!(", CRTC {crtc}"));
+    let screens = match place.connectors.as_slice() {
+        [] => ", nothing connected".to_owned(),
+        names => format!(" ({})", names.join(", ")),
+    };
+    format!("{device}{crtc}{screens}")
+}
+
+/// The answer in one sentence.
+pub fn answer(told: &Explanation, place: &Where) -> String {
+    match &place.answer {
+        Answer::Solved(resolution) => {
+            let names = told.heaps.iter().find(|heap| heap.id == resolution.heap);
+            let names = names.map_or_else(String::new, |heap| heap.names.join(", "));
+            let pitch = resolution.planes.first().map_or(0, |plane| plane.pitch);
+            let shown = match (&place.device, resolution.alternatives.get("display")) {
+                (None, _) => String::new(),
+                (Some(_), Some(plane)) => format!("; {plane} shows it without a copy"),
+                (Some(_), None) if resolution.satisfied.iter().any(|name| name == "display") => {
+                    "; shown without a copy".to_owned()
+                }
+                (Some(_), None) => "; no plane takes it, it is copied every frame".to_owned(),
+            };
+            format!(
+                "{} of {} {} {}, pitch {pitch}, {} each, from heap {} ({names}), pool {}{shown}",
+                resolution.count,
+                told.size,
+                resolution.format,
+                resolution.modifier,
+                bytes(resolution.size),
+                resolution.heap,
+                resolution.pool,
+            )
+        }
+        Answer::Unsatisfiable { conflict: culprits, .. } => {
+            format!("nowhere: these cannot hold together: {}", conflict(culprits))
+        }
+        Answer::Underconstrained { why, .. } => format!("not known: too little is said: {why}"),
+        Answer::SearchLimit { bound } => format!("not known: the search was given up after {bound} steps"),
+        Answer::Invalid { where_, why } => format!("the question makes no sense: {where_}: {why}"),
+    }
+}
+
+/// Everything that was not taken, and why.
+pub fn rejected(place: &Where) -> Vec<String> {
+    match &place.answer {
+        Answer::Solved(resolution) => grouped(&resolution.reasons),
+        Answer::Unsatisfiable { reasons, .. } => grouped(reasons),
+        _ => Vec::new(),
+    }
+}
+
+/// Formats and modifiers of a plane, formats with the same modifiers together.
+pub fn formats(lines: &[heapwright_alloc::explain::FormatLine]) -> Vec<String> {
+    let mut groups: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for line in lines {
+        let modifiers: Vec<String> = line.modifiers.iter().map(ToString::to_string).collect();
+        match groups.iter_mut().find(|(_, known)| *known == modifiers) {
+            Some((formats, _)) => formats.push(line.format.to_string()),
+            None => groups.push((vec![line.format.to_string()], modifiers)),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(formats, modifiers)| format!("{} as {}", formats.join(" "), modifiers.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapwright_alloc::{
+        constraints::{Fourcc, Modifier},
+        explain::FormatLine,
+    };
+
+    #[test]
+    fn bytes_are_readable() {
+        for (count, said) in
+            [(0, "0 bytes"), (1023, "1023 bytes"), (8_294_400, "7.9 MiB"), (u64::MAX, "16777216.0 TiB")]
+        {
+            assert_eq!(bytes(count), said);
+        }
+    }
+
+    #[test]
+    fn what_is_rejected_on_one_ground_stands_together() {
+        let reason = |heap: &str, value: &str| Reason {
+            rejected: Rejected { heap: Some(heap.to_owned()), ..Rejected::default() },
+            participant: "panel".into(),
+            field: "contiguous".into(),
+            value: value.to_owned(),
+        };
+        let said = grouped(&[reason("h0", "true"), reason("h1", "no"), reason("h2", "true")]);
+        assert_eq!(said, ["not heap h0, heap h2: panel contiguous true", "not heap h1: panel contiguous no"]);
+    }
+
+    #[test]
+    fn formats_with_the_same_modifiers_stand_together() {
+        let line = |format, modifiers: &[Modifier]| FormatLine { format, modifiers: modifiers.to_vec() };
+        let both = [Modifier::LINEAR, Modifier::INVALID];
+        let said = formats(&[
+            line(Fourcc::XRGB8888, &both),
+            line(Fourcc::NV12, &both[..1]),
+            line(Fourcc::ARGB8888, &both),
+        ]);
+        assert_eq!(said, ["XR24 AR24 as LINEAR, INVALID", "NV12 as LINEAR"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! `heapwright explain` on a machine with a display, and without the right to see it.
+
+use heapwright_tests::lab::{self, Outcome};
+use serde_json::Value;
+
+#[allow(clippy::expect_used, reason = "a test helper")]
+fn explain(script: &str) -> Outcome {
+    let outcome = lab::uml().with_workspace().expect("the programs are built").run(script).expect("a guest");
+    assert_eq!(outcome.code, 0, "{}", outcome.tail());
+    outcome
+}
+
+#[allow(clippy::expect_used, clippy::panic, reason = "a test helper")]
+fn json(outcome: &Outcome, name: &str) -> Value {
+    let text = outcome.text(name).expect("the explanation");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn what_each_display_makes_of_each_heap_is_tried_and_told() {
+    let outcome = explain(
+        "cd $LAB_OUT
+        heapwright explain --surface 1280x720 --json >json &&
+        heapwright explain --surface 1280x720 --look-only --json >looked &&
+        heapwright explain --surface 1280x720 --color never >text &&
+        heapwright explain --surface 1280x720 --html page.html",
+    );
+    let told = json(&outcome, "json");
+    let cells = told["links"].as_array().expect("links");
+    let of = |prefix: &str| {
+        let found = cells.iter().find(|cell| cell["heap"].as_str().is_some_and(|id| id.starts_with(prefix)));
+        found.unwrap_or_else(|| panic!("no link to {prefix} in {cells:#?}"))
+    };
+    for heap in ["dma-heap:", "udmabuf:", "dumb:"] {
+        let cell = of(heap);
+        assert_eq!((&cell["verdict"], &cell["evidence"]), (&"accepts".into(), &"probed".into()), "{cell:#}");
+        assert!(cell["bytes"].as_u64() >= Some(1280 * 720 * 4) && cell["usable"] == true, "{cell:#}");
+    }
+    // A display imports dma-bufs only.
+    let memfd = of("memfd");
+    assert_eq!((&memfd["verdict"], &memfd["usable"]), (&"refuses".into(), &false.into()), "{memfd:#}");
+    let answer = &told["answers"][0]["answer"];
+    assert_eq!(
+        (&answer["status"], &answer["dropped"]),
+        (&"solved".into(), &Value::Array(Vec::new())),
+        "{answer:#}"
+    );
+    assert!(answer["reasons"].as_array().is_some_and(|all| !all.is_empty()), "{answer:#}");
+
+    let looked = json(&outcome, "looked");
+    let probed = |cell: &Value| cell["evidence"] == "probed";
+    assert!(looked["links"].as_array().is_some_and(|all| !all.iter().any(probed)), "{looked:#}");
+
+    let (text, page) =
+        (outcome.text("text").unwrap_or_default(), outcome.text("page.html").unwrap_or_default());
+    for heap in cells.iter().filter_map(|cell| cell["heap"].as_str()) {
+        assert!(text.contains(heap), "{heap} is not in {text}");
+        assert!(page.contains(heap), "{heap} is not on the page");
+    }
+    assert!(!text.contains('\u{1b}'), "no colours were asked for: {text}");
+    for from_elsewhere in ["src=", "href=", "url(", "<script"] {
+        assert!(!page.contains(from_elsewhere), "the page needs something from elsewhere: {from_elsewhere}");
+    }
+}
+
+#[test]
+fn who_may_see_nothing_is_told_what_would_help() {
+    let outcome = explain(
+        "chmod 777 $LAB_OUT; setpriv --reuid 1234 --regid 1234 --clear-groups \
+            heapwright explain --surface 640x480 --json >$LAB_OUT/json",
+    );
+    let told = json(&outcome, "json");
+    let unseen = told["unseen"].as_array().expect("what is not seen");
+    for path in ["/dev/dma_heap/system", "/dev/udmabuf", "/dev/dri/card1"] {
+        let why = unseen.iter().find(|it| it["path"] == path).and_then(|it| it["why"].as_str());
+        assert!(
+            why.is_some_and(|why| why.contains("permission denied") && why.contains("udev rule")),
+            "{unseen:#?}"
+        );
+    }
+    assert_eq!(told["answers"][0]["answer"]["heap"], "memfd", "{told:#}");
+}
+
+#[test]
+fn a_question_that_makes_no_sense_is_refused() {
+    let outcome = explain(
+        "cd /tmp
+        heapwright explain --surface 0x5; echo size $?
+        heapwright explain --format XYZ; echo format $?
+        echo '[{\"nome\": 1}]' >p; heapwright explain --participants p; echo participants $?
+        heapwright explain --participants none; echo missing $?
+        heapwright explain --device card7 --color never; echo device $?
+        heapwright explain --surface 9000x9000 --format NV12 --color never | grep -v AR24; echo ok",
+    );
+    let said = &outcome.output;
+    for line in ["size 2", "format 2", "participants 2", "missing 2", "device 1"] {
+        assert!(said.lines().any(|it| it == line), "{line} is not in {said}");
+    }
+    for text in ["unknown field `nome`", "cannot read none", "is called card7", "it is copied every frame"] {
+        assert!(said.contains(text), "{text} is not in {said}");
+    }
+}
