@@ -18,6 +18,8 @@ use heapwright_alloc::{
 
 use crate::cli::ExplainArgs;
 
+pub(crate) use words::grouped;
+
 /// Largest file of participants that is read, bytes.
 const MAX_PARTICIPANTS: u64 = 16 << 20;
 

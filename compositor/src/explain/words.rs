@@ -71,7 +71,7 @@ fn what(rejected: &Rejected) -> String {
 }
 
 /// Why what was not taken was not: what is rejected on the same ground stands together.
-fn grouped(reasons: &[Reason]) -> Vec<String> {
+pub fn grouped(reasons: &[Reason]) -> Vec<String> {
     let mut groups: Vec<(&Reason, Vec<String>)> = Vec::new();
     for reason in reasons {
         let ground = |it: &Reason| (it.participant.clone(), it.field.clone(), it.value.clone());

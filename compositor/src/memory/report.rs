@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use heapwright_alloc::{buffers::Allocated, constraints::Size, solver::Reason};
+use heapwright_alloc::{buffers::Allocated, constraints::Size};
 use serde::Serialize;
+
+use crate::explain::grouped;
 
 /// Buffers of one kind that lie in one place.
 #[derive(Debug, Clone, Serialize, PartialEq)]
@@ -35,17 +37,6 @@ pub struct Report {
     pub buffers: Vec<Record>,
 }
 
-fn sentence(reason: &Reason) -> String {
-    let rejected = &reason.rejected;
-    let mut what = Vec::new();
-    what.extend(rejected.heap.as_ref().map(|heap| format!("heap {heap}")));
-    what.extend(rejected.format.as_ref().map(ToString::to_string));
-    what.extend(rejected.modifier.as_ref().map(ToString::to_string));
-    what.extend(rejected.participant.clone());
-    what.extend(rejected.alternative.clone());
-    format!("not {}: {} {} {}", what.join(" "), reason.participant, reason.field, reason.value)
-}
-
 impl Report {
     /// Adds a record, counting it with its likes.
     pub fn add(&mut self, record: Record) {
@@ -62,7 +53,7 @@ impl Report {
         let mut why = vec![format!("serves {}", resolution.satisfied.join(", "))];
         why.extend(resolution.dropped.iter().map(|dropped| format!("without {dropped}")));
         why.extend(failures.iter().map(|failure| format!("not {failure}")));
-        why.extend(resolution.reasons.iter().map(sentence));
+        why.extend(grouped(&resolution.reasons));
         self.add(Record {
             owner: owner.to_owned(),
             count: 1,
