@@ -39,6 +39,15 @@ pub enum Command {
     /// Needs no running compositor and no root, and says what it could not see. Exit codes: 0 the buffer has a place; 1 it
     /// has none on some display; 2 the question is wrong.
     Explain(ExplainArgs),
+    /// Ask a running compositor, the one whose client you are.
+    Msg {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        /// What to ask.
+        #[command(subcommand)]
+        what: MsgCommand,
+    },
     /// Solve one allocation problem (JSON), for hardware you need not own; the answer is JSON too.
     ///
     /// Exit codes: 0 solved; 1 unsatisfiable, underconstrained or gave up; 2 the problem is invalid.
@@ -47,6 +56,13 @@ pub enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+}
+
+/// What to ask a running compositor.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MsgCommand {
+    /// Every surface, front to back: its buffer, in whose memory it lies, and whether it is shown without a copy or why not.
+    Surfaces,
 }
 
 /// Arguments of `heapwright session`.
@@ -95,6 +111,10 @@ pub struct ExplainArgs {
     /// Size of the buffer asked about; without it, that of the first display that is lit, else 1920x1080.
     #[arg(long, value_name = "WxH", value_parser = parse_surface)]
     pub surface: Option<Size>,
+    /// A surface of the running compositor, as `heapwright msg surfaces` calls it, or an application id or a title; without
+    /// a name, the only one: size and format are its.
+    #[arg(long, value_name = "SURFACE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["surface", "format"])]
+    pub running: Option<String>,
     /// Its format, for instance XR24; without it, XR24 or AR24.
     #[arg(long, value_name = "FOURCC", value_parser = parse_format)]
     pub format: Option<Fourcc>,

@@ -26,6 +26,10 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Explain(args) => explain(&args),
+        Command::Msg { json, what } => match heapwright::msg::run(what, json) {
+            Ok(text) => print(&text),
+            Err(error) => fail(&error, 2),
+        },
         Command::Solve { file } => solve(&file),
         Command::Session(args) => ended(&log, run::session(&args), None),
         Command::Headless(args) => {
@@ -40,6 +44,13 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     // If standard error is closed there is nobody to tell; the exit code still says it.
     let _ = writeln!(io::stderr().lock(), "heapwright: {error}");
     ExitCode::from(code)
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 2),
+    }
 }
 
 fn ended(log: &slog::Logger, outcome: Result<Outcome, RunError>, report: Option<bool>) -> ExitCode {

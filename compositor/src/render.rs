@@ -24,7 +24,7 @@ use smithay::{
     utils::Scale,
 };
 
-use crate::{cursor::Cursor, state::Heapwright};
+use crate::{cursor::Cursor, state::Heapwright, surfaces};
 
 /// Colour of the screen where no window is.
 pub const BACKGROUND: [f32; 4] = [0.10, 0.11, 0.13, 1.0];
@@ -86,7 +86,7 @@ impl Heapwright {
         self.seat.get_pointer().map(|pointer| pointer.current_location())
     }
 
-    /// After drawing `output`: remembers for each surface whether this output shows it.
+    /// After drawing `output`: remembers for each surface whether and how this output shows it.
     pub fn remember_outputs(&self, output: &Output, states: &RenderElementStates) {
         for_each_tree(&self.space, &self.cursor, |tree| {
             with_surfaces_surface_tree(tree, |surface, data| {
@@ -97,6 +97,7 @@ impl Heapwright {
                     states,
                     default_primary_scanout_output_compare,
                 );
+                surfaces::remember(surface, data, output, states);
             });
         });
     }

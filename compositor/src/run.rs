@@ -1,8 +1,10 @@
 //! Running the compositor: from the command line to the exit code.
 
 use std::{
+    env,
     io::{self, Read as _},
     os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
 };
 
@@ -22,6 +24,7 @@ use crate::{
         kms::{Kms, KmsError},
     },
     cli::{HeadlessArgs, SessionArgs},
+    ipc::Server,
     memory::{CanvasError, Memory, Report},
     runtime_dir,
     screenshot::{ScreenshotError, write_png},
@@ -85,9 +88,17 @@ pub struct Outcome {
 
 fn start() -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
     let events = EventLoop::try_new()?;
-    let state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
+    let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
     end_on_signals(&events.handle())?;
+    state.questions = questions(&events, &state.socket);
     Ok((events, state))
+}
+
+/// Without the socket for questions everything else still works.
+fn questions(events: &EventLoop<'static, Heapwright>, wayland: &str) -> Option<Server> {
+    let runtime_dir = env::var_os("XDG_RUNTIME_DIR")?;
+    let server = Server::start(&events.handle(), Path::new(&runtime_dir), wayland, Heapwright::answer);
+    server.inspect_err(|error| warn!(%error, "nobody can ask this compositor anything")).ok()
 }
 
 /// Ends the compositor on SIGTERM and SIGINT.

@@ -35,6 +35,7 @@ use crate::{
     cursor::Cursor,
     dmabuf::{DmabufGlobalState, FeedbackError},
     feedback,
+    ipc::Server,
     memory::Memory,
 };
 
@@ -109,6 +110,8 @@ pub struct Heapwright {
     pub memory: Memory,
     /// Where frames go.
     pub backend: Backend,
+    /// Where others may ask about all this.
+    pub questions: Option<Server>,
 }
 
 /// Why the compositor could not start.
@@ -211,6 +214,7 @@ impl Heapwright {
             cursor: Cursor::default(),
             memory,
             backend,
+            questions: None,
         })
     }
 

@@ -100,3 +100,59 @@ fn a_question_that_makes_no_sense_is_refused() {
         assert!(said.contains(text), "{text} is not in {said}");
     }
 }
+
+#[test]
+fn a_running_surface_says_where_it_lies_and_where_else_it_could() {
+    let outcome = explain(
+        "cd $LAB_OUT
+        cat >app <<'END'
+            heapwright msg surfaces --json >none
+            heapwright explain --running; echo none $?
+            heapwright-paint --fullscreen --still --frames 30 --linger 60 --json >paint & direct=$!
+            until [ -s paint ]; do sleep 0.05; done
+            heapwright msg surfaces --json >direct && heapwright msg surfaces && heapwright explain --running --json >running
+            heapwright-paint --shm --still --frames 30 --linger 60 --json >shm & shm=$!
+            until [ -s shm ]; do sleep 0.05; done
+            heapwright msg surfaces --json >both
+            heapwright explain --running; echo both $?
+            kill $direct $shm
+END
+        timeout 60 heapwright session --exit-with-last-client -- sh app
+        heapwright msg surfaces; echo gone $?",
+    );
+    assert_eq!(json(&outcome, "none"), Value::Array(Vec::new()));
+    let direct = json(&outcome, "direct");
+    let [surface] = direct.as_array().map(Vec::as_slice).unwrap_or_default() else {
+        panic!("one surface runs: {direct:#}\n{}", outcome.tail())
+    };
+    let paint = json(&outcome, "paint");
+    assert_eq!(surface["role"], "window");
+    let [width, height] = [0, 1].map(|index| surface["buffer"]["size"][index].as_u64().unwrap_or(0));
+    assert_eq!(paint["size"], format!("{width}x{height}"), "{surface:#}");
+    assert_eq!(surface["buffer"]["format"], paint["format"], "{surface:#} {paint:#}");
+    assert_eq!(surface["buffer"]["planes"][0]["pitch"], paint["pitch"], "{surface:#} {paint:#}");
+    assert_eq!(
+        (surface["shown"][0]["zero_copy"].as_bool(), &surface["shown"][0]["why"]),
+        (Some(true), &Value::Null)
+    );
+
+    let running = json(&outcome, "running");
+    assert_eq!(&running["running"], surface);
+    assert_eq!(running["size"], surface["buffer"]["size"]);
+    let answer = running["answers"].as_array().and_then(|all| all.iter().find(|it| it["device"].is_string()));
+    assert_eq!(answer.map(|it| &it["answer"]["status"]), Some(&"solved".into()), "{running:#}");
+
+    let both = json(&outcome, "both");
+    let of = |memory: &str| {
+        let all = both.as_array().map(Vec::as_slice).unwrap_or_default();
+        let found =
+            all.iter().find(|surface| (surface["buffer"]["memory"] == "wl_shm") == (memory == "wl_shm"));
+        found.map(|surface| surface["shown"][0]["why"].as_str().unwrap_or("none").to_owned())
+    };
+    assert_eq!(of("wl_shm").as_deref(), Some("it lies in wl_shm, which no display reads"), "{both:#}");
+    let why = of("dma-buf").unwrap_or_default();
+    assert!(why.contains("not all that the output shows"), "{both:#}");
+    for line in ["none 2", "both 2", "gone 2"] {
+        assert!(outcome.output.lines().any(|it| it == line), "{line} is not in {}", outcome.output);
+    }
+}

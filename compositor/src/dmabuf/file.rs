@@ -1,6 +1,6 @@
 //! What the kernel says of a file descriptor that a client calls a dma-buf.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{SeekFrom, fstatfs, seek};
 
@@ -21,6 +21,26 @@ pub fn size_bytes(file: BorrowedFd<'_>) -> Option<u64> {
     // The position is shared with the client: leave it where a reader expects it.
     seek(file, SeekFrom::Start(0)).ok()?;
     Some(end)
+}
+
+/// Who made a dma-buf, and what they call it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exporter {
+    /// The kernel's name of the exporter: a heap, or a device's driver.
+    pub heap: Option<String>,
+    /// The name that was given to the buffer (`DMA_BUF_SET_NAME`).
+    pub name: Option<String>,
+}
+
+/// Asks the kernel who made a dma-buf.
+#[must_use]
+pub fn exporter(file: BorrowedFd<'_>) -> Exporter {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+    let field = |key: &str| {
+        let value = info.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        value.filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    Exporter { heap: field("exp_name:"), name: field("name:") }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use heapwright_alloc::{explain::Explanation, solver::Answer};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::{ipc::SurfaceNow, msg::describe};
+
 use super::words;
 
 const STYLE: &str = "
@@ -18,7 +20,7 @@ ul.against { margin: .3rem 0 1rem; opacity: .8; } .answer { padding: .5rem .8rem
 ";
 
 /// The page.
-pub fn page(told: &Explanation) -> String {
+pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     let title = format!("Heapwright: where a buffer of {} goes on this machine", told.size);
     let page = html! {
         (DOCTYPE)
@@ -32,6 +34,10 @@ pub fn page(told: &Explanation) -> String {
             body {
                 h1 { (title) }
                 p { "Linux " (told.kernel) }
+                @if let Some(surface) = running {
+                    h2 { "The surface now" }
+                    p { @for line in describe(surface).lines() { (line) br; } }
+                }
                 h2 { "Displays and heaps" @if !told.tried { " (not tried)" } }
                 (matrix(told))
                 h2 { "Where it would lie" }

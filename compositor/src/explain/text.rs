@@ -6,6 +6,8 @@ use heapwright_alloc::{
     solver::Answer,
 };
 
+use crate::{ipc::SurfaceNow, msg::describe};
+
 use super::{
     columns::{Cell, Columns},
     words,
@@ -18,13 +20,17 @@ const BAD: Style = AnsiColor::Red.on_default();
 const UNSURE: Style = AnsiColor::Yellow.on_default();
 
 /// The whole text, with colours as escape sequences.
-pub fn render(told: &Explanation) -> String {
+pub fn render(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     let mut text = String::new();
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
             text.push_str(&format!("{HEADING}{title}{HEADING:#}\n{body}\n"));
         }
     };
+    section(
+        "The surface now",
+        running.map_or_else(String::new, |surface| format!("  {}\n", describe(surface))),
+    );
     section("Displays", told.displays.iter().map(display).collect());
     section("Heaps", heaps(told));
     section("Pools", pools(told));

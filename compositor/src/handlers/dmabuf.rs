@@ -1,7 +1,5 @@
 //! Clients' dma-bufs: tried with the renderer, noted with where they lie.
 
-use std::{fs, os::fd::AsRawFd as _};
-
 use heapwright_alloc::constraints::{Fourcc, Modifier};
 use smithay::{
     backend::{
@@ -13,7 +11,7 @@ use smithay::{
 };
 
 use crate::{
-    dmabuf::{DmabufGlobalState, DmabufHandler, ImportError},
+    dmabuf::{DmabufGlobalState, DmabufHandler, ImportError, file::exporter},
     memory::Record,
     state::Heapwright,
 };
@@ -35,14 +33,7 @@ impl DmabufHandler for Heapwright {
 
 /// What can be known of a client's buffer from outside: the kernel says who exported it.
 fn record(pid: i32, dmabuf: &Dmabuf) -> Record {
-    let info = dmabuf
-        .handles()
-        .next()
-        .and_then(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok())
-        .unwrap_or_default();
-    let field = |key: &str| {
-        info.lines().find_map(|line| line.strip_prefix(key)).map(str::trim).filter(|value| !value.is_empty())
-    };
+    let exporter = dmabuf.handles().next().map(exporter).unwrap_or_default();
     Record {
         owner: format!("client {pid}"),
         count: 1,
@@ -50,8 +41,8 @@ fn record(pid: i32, dmabuf: &Dmabuf) -> Record {
         format: Fourcc(dmabuf.format().code as u32).to_string(),
         modifier: Modifier(u64::from(dmabuf.format().modifier)).to_string(),
         pitch: dmabuf.strides().next().map_or(0, u64::from),
-        heap: field("exp_name:").unwrap_or("unknown exporter").to_owned(),
-        names: field("name:").map(str::to_owned).into_iter().collect(),
+        heap: exporter.heap.unwrap_or_else(|| "unknown exporter".to_owned()),
+        names: exporter.name.into_iter().collect(),
         why: vec!["the client's own choice, by the feedback it was given".to_owned()],
     }
 }
@@ -77,7 +68,7 @@ impl Heapwright {
         });
     }
 
-    fn pid_of(&self, client: &Client) -> i32 {
+    pub(crate) fn pid_of(&self, client: &Client) -> i32 {
         client.get_credentials(&self.display).map_or(0, |credentials| credentials.pid)
     }
 }

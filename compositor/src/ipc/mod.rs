@@ -1,0 +1,18 @@
+//! Asking a running compositor: one request and one reply, each a line of JSON, over a socket beside the Wayland one.
+//!
+//! Who may open the user's runtime directory may ask; nothing can be changed through it.
+
+mod ask;
+mod message;
+mod server;
+
+pub use ask::{AskError, ask};
+pub use message::{BufferNow, Reply, Request, Shown, SurfaceNow, SurfacePlane};
+pub use server::{ServeError, Server};
+
+use std::path::{Path, PathBuf};
+
+/// The socket's place: beside the Wayland socket and named after it.
+fn socket_path(runtime_dir: &Path, wayland: &str) -> PathBuf {
+    runtime_dir.join(format!("{wayland}.heapwright"))
+}
