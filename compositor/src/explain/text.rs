@@ -164,5 +164,9 @@ fn answers(told: &Explanation) -> String {
 }
 
 fn unseen(told: &Explanation) -> String {
-    told.unseen.iter().map(|it| format!("  {UNSURE}{}{UNSURE:#}\n", it.why)).collect()
+    let mut columns = Columns::default();
+    for it in &told.unseen {
+        columns.row([Cell::styled(it.why.clone(), UNSURE)]);
+    }
+    columns.render(2)
 }
