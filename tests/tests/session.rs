@@ -155,3 +155,82 @@ fn keys_reach_the_focused_window_and_the_pointer_moves_windows() {
     assert!(before.is_some() && moved.is_some(), "{before:?} {moved:?}\n{}", outcome.tail());
     assert_ne!(before, moved, "with the pointer back where it was, the window is somewhere else");
 }
+
+/// Shell functions on top of [`VKMS`]: ask the session of which `there` names the Wayland socket.
+const ASK: &str = r#"
+until_there() { until_said there; export WAYLAND_DISPLAY=$(cat there); }
+until_shown() { # ROLE: waits until such a surface is there
+    until heapwright msg surfaces | grep -q " $1 "; do sleep 0.1; done
+}
+asked() { heapwright msg surfaces --json >$LAB_OUT/$1; }
+"#;
+
+/// Pixels of the only surface of a role.
+fn size_of(outcome: &Outcome, name: &str, role: &str) -> Option<(u64, u64)> {
+    let surfaces = report(outcome, name);
+    let of_role: Vec<_> = surfaces.as_array()?.iter().filter(|surface| surface["role"] == role).collect();
+    let [surface] = of_role.as_slice() else { return None };
+    let size = &surface["buffer"]["size"];
+    Some((size[0].as_u64()?, size[1].as_u64()?))
+}
+
+#[test]
+fn the_pointer_maximises_and_resizes_windows() {
+    let outcome = session(&format!(
+        r#"{ASK}
+        cd $LAB_OUT
+        heapwright session --device $device -- foot sh -c 'echo $WAYLAND_DISPLAY >there; exec sh' &
+        session=$!
+        until_there
+        until_shown window
+        asked first
+        # The button in the title bar, and where it is when the window is as large as the screen.
+        fake-input at:801,195 press release wait:500
+        asked maximised
+        fake-input at:962,17 press release wait:500
+        asked back
+        # The corner at the lower right.
+        fake-input at:842,824 wait:200 press wait:50 at:860,850 wait:50 at:900,880 wait:50 at:940,900 release wait:500
+        asked resized
+        kill -TERM $session
+        wait $session"#
+    ));
+    let size = |name| size_of(&outcome, name, "window");
+    let first = size("first");
+    assert!(first.is_some_and(|(width, height)| width < 1000 && height < 700), "{first:?}");
+    // foot draws its own title bar, 26 rows high, on a surface of its own.
+    assert_eq!(size("maximised"), Some((1024, 768 - 26)), "{}", outcome.tail());
+    assert_eq!(size("back"), first, "{}", outcome.tail());
+    let larger = size("resized").zip(first).is_some_and(|((width, height), (was_width, was_height))| {
+        width > was_width + 50 && height > was_height + 25
+    });
+    assert!(larger, "{first:?} became {:?}\n{}", size("resized"), outcome.tail());
+}
+
+#[test]
+fn a_menu_opens_above_its_window_and_a_click_elsewhere_closes_it() {
+    let outcome = session(&format!(
+        r#"{ASK}
+        cd $LAB_OUT
+        export LIBGL_ALWAYS_SOFTWARE=1
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there; exec gtk4-widget-factory' &
+        session=$!
+        until_there
+        until_shown window
+        asked before
+        fake-input at:200,200 wait:500 press:right release:right wait:300 &
+        until_shown popup
+        asked open
+        wait $!
+        fake-input at:600,900 wait:200 press release wait:500
+        while heapwright msg surfaces | grep -q ' popup '; do sleep 0.1; done
+        asked closed
+        kill -TERM $session
+        wait $session"#
+    ));
+    let popup = |name| size_of(&outcome, name, "popup");
+    assert_eq!(popup("before"), None, "{}", outcome.tail());
+    assert!(popup("open").is_some_and(|(width, height)| width > 50 && height > 50), "{}", outcome.tail());
+    assert_eq!(popup("closed"), None, "{}", outcome.tail());
+    assert!(size_of(&outcome, "closed", "window").is_some(), "the window stays: {}", outcome.tail());
+}

@@ -22,7 +22,7 @@ struct Cli {
     /// Milliseconds between the devices' appearance and the first event: udev and libinput need to see them.
     #[arg(long, default_value_t = 1500)]
     settle: u64,
-    /// `type:TEXT` (letters, digits, space, / . - and \n), `at:X,Y` (thousandths of the screen), `press`, `release` (left button), `wait:MS`.
+    /// `type:TEXT` (letters, digits, space, / . - and \n), `at:X,Y` (thousandths of the screen), `press`, `release` (the left button), `press:right`, `release:right`, `wait:MS`.
     #[arg(required = true, value_parser = parse)]
     actions: Vec<Action>,
 }
@@ -31,16 +31,18 @@ struct Cli {
 enum Action {
     Type { text: String },
     At { x: i32, y: i32 },
-    Press,
-    Release,
+    Press { button: KeyCode },
+    Release { button: KeyCode },
     Wait { ms: u64 },
 }
 
 fn parse(text: &str) -> Result<Action, String> {
     let wrong = || format!("{text:?} is no action");
     match text.split_once(':') {
-        None if text == "press" => Ok(Action::Press),
-        None if text == "release" => Ok(Action::Release),
+        None if text == "press" => Ok(Action::Press { button: KeyCode::BTN_LEFT }),
+        None if text == "release" => Ok(Action::Release { button: KeyCode::BTN_LEFT }),
+        Some(("press", "right")) => Ok(Action::Press { button: KeyCode::BTN_RIGHT }),
+        Some(("release", "right")) => Ok(Action::Release { button: KeyCode::BTN_RIGHT }),
         Some(("type", text)) => Ok(Action::Type { text: text.replace("\\n", "\n") }),
         Some(("wait", ms)) => Ok(Action::Wait { ms: ms.parse().map_err(|_| wrong())? }),
         Some(("at", place)) => {
@@ -130,8 +132,8 @@ fn run(cli: &Cli) -> io::Result<()> {
                     .emit(&[absolute(AbsoluteAxisCode::ABS_X, *x), absolute(AbsoluteAxisCode::ABS_Y, *y)])?;
                 thread::sleep(Duration::from_millis(20));
             }
-            Action::Press => pointer.emit(&[key(KeyCode::BTN_LEFT, 1)])?,
-            Action::Release => pointer.emit(&[key(KeyCode::BTN_LEFT, 0)])?,
+            Action::Press { button } => pointer.emit(&[key(*button, 1)])?,
+            Action::Release { button } => pointer.emit(&[key(*button, 0)])?,
             Action::Wait { ms } => thread::sleep(Duration::from_millis(*ms)),
         }
     }
