@@ -83,7 +83,13 @@ pub fn grouped(reasons: &[Reason]) -> Vec<String> {
     groups
         .into_iter()
         .map(|(ground, all)| {
-            format!("not {}: {} {} {}", all.join(", "), ground.participant, ground.field, ground.value)
+            let Reason { participant, field, value, .. } = ground;
+            let why = match (&**participant, &**field) {
+                ("(cost)", "order") => "as good, but later in order".to_owned(),
+                ("(cost)", field) => format!("costs more: {field} {value}"),
+                (participant, field) => format!("{participant} {field} {value}"),
+            };
+            format!("not {}: {why}", all.join(", "))
         })
         .collect()
 }
@@ -186,6 +192,16 @@ mod tests {
         };
         let said = grouped(&[reason("h0", "true"), reason("h1", "no"), reason("h2", "true")]);
         assert_eq!(said, ["not heap h0, heap h2: panel contiguous true", "not heap h1: panel contiguous no"]);
+        let dearer = |field: &'static str, value: &str| Reason {
+            participant: "(cost)".into(),
+            field: field.into(),
+            ..reason("h0", value)
+        };
+        let said = grouped(&[dearer("cpu", "68 against 4"), dearer("order", "equal cost")]);
+        assert_eq!(
+            said,
+            ["not heap h0: costs more: cpu 68 against 4", "not heap h0: as good, but later in order"]
+        );
     }
 
     #[test]
