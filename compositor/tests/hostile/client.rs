@@ -46,7 +46,7 @@ use xdg_toplevel::XdgToplevel;
 use xdg_wm_base::XdgWmBase;
 
 /// How long a healthy server may take for an answer.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client has heard.
 #[derive(Default)]

