@@ -1,8 +1,10 @@
 //! A buffer: memory from a heap, and the picture that lies in it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use super::dma_buf::{self, FdKind};
+use super::ledger::{Lease, Ledger};
 use super::{BufferError, Layout, MapError, Mapping};
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::heaps::{Heap, HeapId, Request};
@@ -25,6 +27,10 @@ pub struct Buffer {
     layout: Layout,
     heap: Option<HeapId>,
     pitch_hint: Option<u64>,
+    /// As last given here.
+    name: String,
+    // After the descriptor: the entry ends when the memory has gone.
+    lease: Option<Lease>,
 }
 
 impl Buffer {
@@ -50,7 +56,35 @@ impl Buffer {
             allocation.bytes,
         )?;
         let heap = Some(heap.id().clone());
-        Ok(Buffer { fd: allocation.fd, memory, layout, heap, pitch_hint: allocation.pitch_hint })
+        Ok(Buffer {
+            fd: allocation.fd,
+            memory,
+            layout,
+            heap,
+            pitch_hint: allocation.pitch_hint,
+            name: name.to_owned(),
+            lease: None,
+        })
+    }
+
+    /// As [`Buffer::allocate`], entered in a ledger.
+    pub(super) fn entered(
+        heap: &dyn Heap,
+        layout: &Layout,
+        name: &str,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Self, BufferError> {
+        let mut buffer = Buffer::allocate(heap, layout, name)?;
+        buffer.lease = Some(ledger.lease(heap, buffer.bytes()));
+        Ok(buffer)
+    }
+
+    /// Makes all bytes zero, for the CPU and for devices, before somebody else may see them.
+    pub(super) fn scrub(&self) -> Result<(), MapError> {
+        let mut mapping = self.map()?;
+        let mut access = mapping.write()?;
+        access.fill(0);
+        access.finish()
     }
 
     /// Takes somebody else's dma-buf (or sealed memfd), after checking that it is one and that the planes lie in it.
@@ -72,7 +106,7 @@ impl Buffer {
         };
         let bytes = dma_buf::byte_size(fd.as_fd()).map_err(BufferError::Size)?;
         let layout = Layout::new(size, format, modifier, planes, bytes)?;
-        Ok(Buffer { fd, memory, layout, heap: None, pitch_hint: None })
+        Ok(Buffer { fd, memory, layout, heap: None, pitch_hint: None, name: String::new(), lease: None })
     }
 
     /// The descriptor: for importing, or for passing on.
@@ -80,7 +114,7 @@ impl Buffer {
         self.fd.as_fd()
     }
 
-    /// The descriptor, without the picture.
+    /// The descriptor, without the picture. To the counts of an allocator, the buffer is freed with that.
     pub fn into_fd(self) -> OwnedFd {
         self.fd
     }
@@ -144,6 +178,17 @@ impl Buffer {
     /// As [`Buffer::map`].
     pub fn map_read_only(&self) -> Result<Mapping, MapError> {
         Mapping::new(self.fd(), self.bytes(), false)
+    }
+
+    /// Renames a buffer that is used again; a name that it has already costs nothing.
+    pub(super) fn rename(&mut self, name: &str) {
+        if self.name == name {
+            return;
+        }
+        if let Err(errno) = self.set_name(name) {
+            tracing::debug!(name, %errno, "buffer keeps its old name");
+        }
+        name.clone_into(&mut self.name);
     }
 
     /// Renames the buffer in debugfs: at most 31 bytes are kept. A memfd keeps its first name.

@@ -1,7 +1,8 @@
 //! What a descriptor says about itself: is it a dma-buf, how long is it, who waits for it.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{SealFlags, SeekFrom};
 
 use super::ioctl_dma_buf as raw;
@@ -104,4 +105,28 @@ pub fn set_name(fd: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
     }
     bytes[..end].copy_from_slice(&name.as_bytes()[..end]);
     raw::set_name(fd, bytes)
+}
+
+/// How many references to the dma-buf there are in the whole system: descriptors of any process, also those on their way
+/// through a socket, mappings, and imports by devices. `None` when the kernel does not say, or it is no dma-buf.
+///
+/// 1 means that this descriptor is the only one, and then nobody can make another but through it. It says nothing of
+/// ways to the memory that do not go through the dma-buf, see [`Heap::only_as_dma_buf`](crate::heaps::Heap::only_as_dma_buf).
+///
+/// From `/proc/self/fdinfo`, where dma-bufs print `count` (Linux 5.1, `dma_buf_show_fdinfo()`).
+pub fn references(fd: BorrowedFd<'_>) -> Option<u64> {
+    if !is_dma_buf(fd) {
+        return None;
+    }
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("count:"))?.trim().parse().ok()
+}
+
+/// Whether every fence of the buffer has signalled, so that writing to it waits for nobody. Asks, and does not wait.
+/// What is no dma-buf has no fences.
+pub fn is_idle(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let answered = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&now)));
+    answered.is_ok_and(|count| count > 0)
 }

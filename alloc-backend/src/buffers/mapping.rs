@@ -8,6 +8,7 @@
 //! under the reader. That is a torn picture and nothing worse: no value of a byte is invalid.
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -164,6 +165,19 @@ impl Drop for ReadGuard<'_> {
 #[derive(Debug)]
 pub struct WriteGuard<'a> {
     mapping: &'a mut Mapping,
+}
+
+impl WriteGuard<'_> {
+    /// Ends the access and says whether it ended well: whether the memory now holds what was written, for devices too.
+    /// Dropping a guard can only log.
+    ///
+    /// # Errors
+    /// [`MapError::Sync`].
+    pub fn finish(self) -> Result<(), MapError> {
+        let guard = ManuallyDrop::new(self);
+        let flags = raw::SYNC_READ | raw::SYNC_WRITE | raw::SYNC_END;
+        guard.mapping.bracket(flags).map_err(MapError::Sync)
+    }
 }
 
 impl Deref for WriteGuard<'_> {

@@ -65,6 +65,10 @@ impl Heap for DmaHeap {
         }
     }
 
+    fn only_as_dma_buf(&self) -> bool {
+        true
+    }
+
     fn allocate(&self, request: &Request<'_>) -> Result<Allocation, AllocError> {
         let bytes = page_rounded(&self.id, request.bytes)?;
         check_limit(&self.id, bytes, self.max_bytes, "the machine's memory")?;

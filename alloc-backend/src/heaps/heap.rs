@@ -70,6 +70,13 @@ pub trait Heap: Send + Sync + fmt::Debug {
         true
     }
 
+    /// Whether what this heap makes can only be reached through its dma-buf: no handle, name or file of another kind
+    /// leads to the same memory. Then the kernel's count of references says who else can touch a buffer; a DRM driver's
+    /// own objects, for example, can be shared by GEM name.
+    fn only_as_dma_buf(&self) -> bool {
+        false
+    }
+
     /// A small dma-buf that is certainly not contiguous, for finding out what a device makes of such memory; `None`
     /// when this heap cannot promise that.
     ///

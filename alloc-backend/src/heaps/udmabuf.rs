@@ -105,6 +105,11 @@ impl Heap for UdmabufHeap {
         HeapFacts { max_ranges: self.max_ranges, ..ram_facts(&self.id, "udmabuf", self.max_bytes) }
     }
 
+    fn only_as_dma_buf(&self) -> bool {
+        // The memfd below is closed before anybody sees the dma-buf.
+        true
+    }
+
     fn allocate(&self, request: &Request<'_>) -> Result<Allocation, AllocError> {
         let bytes = page_rounded(&self.id, request.bytes)?;
         check_limit(&self.id, bytes, self.max_bytes, self.limit)?;
