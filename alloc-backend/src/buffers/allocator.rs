@@ -3,16 +3,25 @@
 //!
 //! Only what the solver chose is tried, at the layout it chose: when the kernel refuses, the refusal becomes a link and
 //! the solver is asked again. So a heap nobody would choose is never touched, and nothing is chosen untried.
+//!
+//! When a pool of memory runs dry, what it failed to give is what the solver is told is not free: it then finds another
+//! pool, or drops an optional participant (the display: a copy is made then), and the answer says so. See `shortage.rs`
+//! for how that ends.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::want::MAX_BUFFERS;
-use super::{Allocated, AllocatorError, Buffer, FailureReason, HeapFailure, Layout, Want};
+use super::degradation::{Scarcity, has_room};
+use super::ledger::Ledger;
+use super::{
+    Allocated, AllocatorError, Buffer, BufferPool, Degradation, Layout, Metrics, Owner, PoolLimits,
+    PooledBuffer, Shortage, Want,
+};
 use crate::constraints::{Fourcc, Modifier};
 use crate::devices::KmsDevice;
-use crate::heaps::{DumbHeap, Heap, HeapId, HeapList};
-use crate::links::{LinkCache, Outcome, check, probe, probe_scattered};
+use crate::heaps::{DumbHeap, Heap, HeapList};
+use crate::links::{LinkCache, Outcome, probe, probe_scattered};
 use crate::solver::problem::{Evidence, Link, Match, OptionSpec, Participant, Problem, Verdict};
 use crate::solver::{Answer, Resolution, solve};
 
@@ -24,15 +33,47 @@ const PITCH_ALIGNS: [u64; 3] = [64, 128, 256];
 /// The heaps and displays of a machine, and what is known of them.
 #[derive(Debug)]
 pub struct Allocator {
-    heaps: HeapList,
+    pub(super) heaps: HeapList,
     devices: Vec<Arc<KmsDevice>>,
-    links: LinkCache,
+    pub(super) links: LinkCache,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 impl Allocator {
     /// An allocator over these heaps; [`heaps::list`](crate::heaps::list) finds them.
     pub fn new(heaps: HeapList) -> Self {
-        Allocator { heaps, devices: Vec::new(), links: LinkCache::default() }
+        Allocator { heaps, devices: Vec::new(), links: LinkCache::default(), ledger: Arc::default() }
+    }
+
+    /// A pool that recycles buffers, for [`Allocator::allocate_pooled`]. It and this allocator count together.
+    pub fn pool(&self, limits: PoolLimits) -> BufferPool {
+        BufferPool::with_ledger(limits, Arc::clone(&self.ledger))
+    }
+
+    /// It is `now`, in a time that only rises and starts anywhere: pools that ran dry are tried again when their wait is
+    /// over. [`BufferPool::trim`] of this allocator's pools tells it too. An allocator that is never told the time
+    /// remembers no shortage beyond the allocation that met it.
+    pub fn tick(&self, now: Duration) {
+        self.ledger.tick(now);
+    }
+
+    /// Pools that are known to be short, and when they will be tried again.
+    pub fn shortages(&self) -> Vec<Shortage> {
+        self.ledger.shortages()
+    }
+
+    /// What happened so far.
+    pub fn metrics(&self) -> Metrics {
+        self.ledger.metrics()
+    }
+
+    /// Whether a want that was degraded would now get what it could not have then, as far as can be known without
+    /// trying: then it is worth allocating again.
+    pub fn has_recovered(&self, want: &Want<'_>, degraded: &Degradation) -> bool {
+        match solve(&self.problem(want)) {
+            Answer::Solved(answer) => has_room(&answer, degraded),
+            _ => false,
+        }
     }
 
     /// Adds a display: finds out whether it takes memory in pieces, and lists its dumb buffers as a heap.
@@ -64,12 +105,12 @@ impl Allocator {
 
     /// The question as it stands now: participants, heaps, what is known of both. Tries nothing.
     pub fn problem(&self, want: &Want<'_>) -> Problem {
-        self.problem_without(want, &[])
+        self.problem_within(want, &Scarcity::new(self.ledger.shortages()))
     }
 
     /// Solves a want, trying what the solver chooses until it chooses nothing untried. Allocates nothing that stays.
     pub fn resolve(&self, want: &Want<'_>) -> (Problem, Answer) {
-        self.resolve_without(want, &[])
+        self.resolve_within(want, &Scarcity::new(self.ledger.shortages()))
     }
 
     /// Allocates what is wanted.
@@ -77,63 +118,24 @@ impl Allocator {
     /// # Errors
     /// [`AllocatorError`] with the solver's reasons and every heap that failed; nothing stays allocated.
     pub fn allocate(&self, want: &Want<'_>) -> Result<Allocated, AllocatorError> {
-        let mut failures: Vec<HeapFailure> = Vec::new();
-        loop {
-            let failed: Vec<HeapId> = failures.iter().map(|failure| failure.heap.clone()).collect();
-            let (problem, answer) = self.resolve_without(want, &failed);
-            let Answer::Solved(resolution) = answer else {
-                let (answer, problem) = (Box::new(answer), Box::new(problem));
-                return Err(AllocatorError::Unsolved { answer, failures, problem });
-            };
-            if resolution.count > MAX_BUFFERS {
-                return Err(AllocatorError::TooMany(resolution.count));
-            }
-            let layout = Layout::of(&resolution, want.size)?;
-            let Some(heap) = self.heaps.get(&resolution.heap) else {
-                // The solver chooses among the heaps of the problem, which are ours.
-                let answer = Box::new(Answer::Solved(resolution));
-                return Err(AllocatorError::Unsolved { answer, failures, problem: Box::new(problem) });
-            };
-            match self.allocate_from(&**heap, &resolution, &problem, &layout, want.name) {
-                Ok(buffers) => return Ok(Allocated { buffers, resolution, problem, failures }),
-                Err(why) => {
-                    let failure = HeapFailure { heap: heap.id().clone(), why };
-                    tracing::warn!(buffer = want.name, %failure, "heap failed, trying without it");
-                    failures.push(failure);
-                }
-            }
-        }
+        self.carry_out(want, |heap, layout| Ok(Buffer::entered(heap, layout, want.name, &self.ledger)?))
     }
 
-    fn allocate_from(
+    /// Allocates what is wanted, for `owner`, with buffers of `pool` where it has such.
+    ///
+    /// # Errors
+    /// As [`Allocator::allocate`], and [`AllocatorError::Quota`] when the owner has had its share. The quota of a pool of
+    /// memory is no error while another heap serves.
+    pub fn allocate_pooled(
         &self,
-        heap: &dyn Heap,
-        resolution: &Resolution,
-        problem: &Problem,
-        layout: &Layout,
-        name: &str,
-    ) -> Result<Vec<Buffer>, FailureReason> {
-        let contiguous = heap.facts().contiguous;
-        let mut buffers = Vec::new();
-        for _ in 0..resolution.count {
-            let buffer = Buffer::allocate(heap, layout, name).map_err(FailureReason::Buffer)?;
-            // What passed once may have passed by luck, where it is not known that the device takes any memory.
-            for device in self.touching(resolution, problem) {
-                if contiguous || device.takes_scattered() == Some(true) {
-                    continue;
-                }
-                let found = check(device, &buffer);
-                if found.link.verdict == Verdict::Refuses {
-                    self.links.keep(found.clone(), (layout.format(), layout.modifier()));
-                    return Err(FailureReason::Check(Box::new(found)));
-                }
-            }
-            buffers.push(buffer);
-        }
-        Ok(buffers)
+        want: &Want<'_>,
+        pool: &BufferPool,
+        owner: Owner,
+    ) -> Result<Allocated<PooledBuffer>, AllocatorError> {
+        self.carry_out(want, |heap, layout| pool.take(heap, layout, owner, want.name))
     }
 
-    fn problem_without(&self, want: &Want<'_>, failed: &[HeapId]) -> Problem {
+    fn problem_within(&self, want: &Want<'_>, scarcity: &Scarcity) -> Problem {
         let mut participants = want.participants.clone();
         for participant in &mut participants {
             self.apply_findings(participant);
@@ -142,7 +144,7 @@ impl Allocator {
         names.sort_unstable();
         names.dedup();
         let usable = |heap: &&Arc<dyn Heap>| {
-            !failed.contains(heap.id()) && (heap.makes_dma_bufs() || !want.dma_buf_only)
+            !scarcity.has_failed(heap.id()) && (heap.makes_dma_bufs() || !want.dma_buf_only)
         };
         let heaps: Vec<&Arc<dyn Heap>> = self.heaps.heaps.iter().filter(usable).collect();
         // No format takes fewer bytes than a few bits per pixel; 4 bytes is what most buffers have.
@@ -161,7 +163,7 @@ impl Allocator {
         Problem {
             size: want.size,
             count: want.count.max(1),
-            heaps: heaps.into_iter().map(|heap| heap.facts()).collect(),
+            heaps: heaps.into_iter().map(|heap| scarcity.applied(heap.facts())).collect(),
             links,
             iommu: iommu.map(|device| device.name().to_owned()).collect(),
             participants,
@@ -185,8 +187,8 @@ impl Allocator {
         });
     }
 
-    fn resolve_without(&self, want: &Want<'_>, failed: &[HeapId]) -> (Problem, Answer) {
-        let mut problem = self.problem_without(want, failed);
+    pub(super) fn resolve_within(&self, want: &Want<'_>, scarcity: &Scarcity) -> (Problem, Answer) {
+        let mut problem = self.problem_within(want, scarcity);
         let mut tried = HashSet::new();
         for _ in 0..MAX_ROUNDS {
             let Answer::Solved(resolution) = solve(&problem) else { break };
@@ -257,7 +259,7 @@ impl Allocator {
     }
 
     /// The displays among the satisfied participants, each once.
-    fn touching<'a>(&'a self, resolution: &Resolution, problem: &Problem) -> Vec<&'a KmsDevice> {
+    pub(super) fn touching<'a>(&'a self, resolution: &Resolution, problem: &Problem) -> Vec<&'a KmsDevice> {
         let satisfied = |it: &&Participant| resolution.satisfied.contains(&it.name);
         let mut devices: Vec<&KmsDevice> = Vec::new();
         for participant in problem.participants.iter().filter(satisfied) {

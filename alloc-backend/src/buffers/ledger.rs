@@ -2,17 +2,21 @@
 //!
 //! 1. An allocation is entered when the heap has given it, with a [`Lease`] that lives in the buffer.
 //! 2. The lease's end is the free: no path, also none of an error, leaves an entry behind.
+//! 3. A free ends the wait of its pool, if that was dry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::quota::Amount;
+use super::shortage::{Shortage, Shortages};
 use crate::heaps::{Heap, HeapId};
 
 #[derive(Debug, Default)]
 struct Entries {
     metrics: Metrics,
+    shortages: Shortages,
     pools: HashMap<HeapId, Arc<str>>,
 }
 
@@ -43,6 +47,7 @@ impl Ledger {
         entries.metrics.allocations += 1;
         let of_pool = entries.metrics.pools.entry(pool.to_string()).or_default();
         of_pool.live = of_pool.live.checked_add(Amount::one(bytes)).unwrap_or(of_pool.live);
+        entries.shortages.gave(&pool);
         Lease { ledger: Arc::clone(self), pool, bytes }
     }
 
@@ -52,11 +57,27 @@ impl Ledger {
         if let Some(of_pool) = entries.metrics.pools.get_mut(pool) {
             of_pool.live = of_pool.live.saturating_sub(Amount::one(bytes));
         }
+        entries.shortages.freed(pool);
     }
 
     /// Changes the counters.
     pub(super) fn count(&self, change: impl FnOnce(&mut Metrics)) {
         change(&mut self.entries().metrics);
+    }
+
+    /// A pool could give no more than `free` bytes.
+    pub(super) fn ran_dry(&self, pool: &str, free: u64) -> Shortage {
+        let mut entries = self.entries();
+        entries.metrics.pools.entry(pool.to_owned()).or_default().dry += 1;
+        entries.shortages.learn(pool, free)
+    }
+
+    pub(super) fn tick(&self, now: Duration) {
+        self.entries().shortages.tick(now);
+    }
+
+    pub(super) fn shortages(&self) -> Vec<Shortage> {
+        self.entries().shortages.all()
     }
 
     pub(super) fn metrics(&self) -> Metrics {

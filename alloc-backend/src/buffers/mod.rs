@@ -3,6 +3,8 @@
 mod allocator;
 mod books;
 mod buffer;
+mod carry_out;
+mod degradation;
 pub mod dma_buf;
 mod error;
 mod ioctl_dma_buf;
@@ -15,11 +17,13 @@ mod pool;
 mod pooled;
 mod quota;
 mod shelf;
+mod shortage;
 mod sole;
 mod want;
 
 pub use allocator::Allocator;
 pub use buffer::{Buffer, Memory};
+pub use degradation::Degradation;
 pub use error::{BufferError, MapError};
 pub use layout::{Layout, LayoutError};
 pub use mapping::{Mapping, ReadGuard, WriteGuard};
@@ -29,4 +33,5 @@ pub use pool::{BufferPool, PoolError, PoolLimits};
 pub use pooled::{PooledBuffer, PooledMapping};
 pub use quota::{Amount, Limit, Overdrawn, Quotas, Unit};
 pub use shelf::IdleLimits;
+pub use shortage::Shortage;
 pub use want::{Allocated, AllocatorError, FailureReason, HeapFailure, Want};

@@ -316,9 +316,10 @@ impl BufferPool {
     }
 
     /// It is `now`, in a time that only rises and starts anywhere: frees what has been idle for too long, takes off the
-    /// owners' accounts what they have let go of. To be called every second
+    /// owners' accounts what they have let go of, and lets pools that ran dry be tried again. To be called every second
     /// or so while there is anything idle.
     pub fn trim(&self, now: Duration) {
+        self.0.ledger.tick(now);
         let mut books = self.0.books();
         books.come_home(|_| true);
         let age = books.idle_limits.age;

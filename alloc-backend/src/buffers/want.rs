@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Buffer, BufferError, LayoutError};
+use super::{Buffer, BufferError, Degradation, LayoutError, PoolError, Shortage};
 use crate::constraints::Size;
-use crate::heaps::HeapId;
+use crate::heaps::{AllocError, HeapId};
 use crate::links::Probe;
 use crate::solver::problem::{Participant, Problem};
 use crate::solver::{Answer, Resolution};
@@ -29,15 +29,17 @@ pub struct Want<'a> {
 
 /// Buffers, and why they are where they are.
 #[derive(Debug)]
-pub struct Allocated {
+pub struct Allocated<B = Buffer> {
     /// As many as the resolution's `count`.
-    pub buffers: Vec<Buffer>,
+    pub buffers: Vec<B>,
     /// The answer they were made from.
     pub resolution: Resolution,
     /// The question, with what had been found out by then.
     pub problem: Problem,
     /// Heaps that were chosen first and then had no memory.
     pub failures: Vec<HeapFailure>,
+    /// What a dry pool cost; `None` when nothing better could be had with all memory free.
+    pub degraded: Option<Degradation>,
 }
 
 /// A heap that was chosen and could not deliver.
@@ -56,12 +58,15 @@ pub enum FailureReason {
     Buffer(BufferError),
     /// It gave memory that a device refused, although it had taken such memory before.
     Check(Box<Probe>),
+    /// A quota stood in the way.
+    Quota(PoolError),
 }
 
 impl fmt::Display for HeapFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
             FailureReason::Buffer(error) => error.fmt(f),
+            FailureReason::Quota(error) => write!(f, "heap {}: {error}", self.heap),
             FailureReason::Check(probe) => write!(f, "heap {}: {probe}", self.heap),
         }
     }
@@ -72,18 +77,26 @@ impl fmt::Display for HeapFailure {
 #[non_exhaustive]
 pub enum AllocatorError {
     /// No answer, or none is left after some heaps failed.
-    #[error("no heap serves this buffer: {}{}", in_words(.answer), in_list(.failures))]
+    #[error("no heap serves this buffer: {}{}{}", in_words(.answer), in_list(.failures), in_list(.short))]
     Unsolved {
         /// What the solver says.
         answer: Box<Answer>,
         /// What had been tried before.
         failures: Vec<HeapFailure>,
+        /// Pools that are known to be short of memory.
+        short: Vec<Shortage>,
         /// The question: a problem file for a bug report.
         problem: Box<Problem>,
     },
     /// The answer does not describe a buffer.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The owner of the buffers has had its share.
+    #[error(transparent)]
+    Quota(PoolError),
+    /// This process has no descriptors left, so that no heap can serve.
+    #[error(transparent)]
+    NoDescriptors(AllocError),
     /// More buffers than anybody needs.
     #[error("{0} buffers asked, at most {MAX_BUFFERS} at once: ask for fewer")]
     TooMany(u64),
@@ -105,6 +118,6 @@ fn in_words(answer: &Answer) -> String {
     }
 }
 
-fn in_list(failures: &[HeapFailure]) -> String {
-    failures.iter().fold(String::new(), |list, failure| list + &format!("; {failure}"))
+fn in_list<T: fmt::Display>(list: &[T]) -> String {
+    list.iter().fold(String::new(), |text, item| text + &format!("; {item}"))
 }

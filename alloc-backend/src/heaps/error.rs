@@ -104,6 +104,16 @@ pub enum AllocError {
 }
 
 impl AllocError {
+    /// Whether there was no memory: other memory, or this later, may do.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, AllocError::OutOfMemory { .. })
+    }
+
+    /// Whether the process has no descriptors left: no heap will do.
+    pub fn is_no_descriptors(&self) -> bool {
+        matches!(self, AllocError::NoDescriptors { .. })
+    }
+
     /// Sorts an errno of an allocating call.
     pub(crate) fn from_errno(heap: &HeapId, what: &'static str, bytes: u64, errno: Errno) -> Self {
         let heap = heap.clone();
