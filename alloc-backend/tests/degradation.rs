@@ -179,6 +179,9 @@ fn two_heaps_of_one_pool_run_dry_together_and_smaller_buffers_may_still_fit() {
         2,
         "the second node was not tried for what the first could not give"
     );
+    // The buffer that was had and freed on the way is no sign of new memory.
+    assert!(!is_whole(&allocator.allocate(&want(2)).unwrap()));
+    assert_eq!(asked(&one) + asked(&two), 2);
     left.store(ONE, Ordering::Relaxed);
     assert!(is_whole(&allocator.allocate(&want(1)).unwrap()));
 }
