@@ -11,6 +11,7 @@
 //! | [`solver`] | the decision (pure): problem in, answer with reasons out |
 //! | [`buffers`] | the thing: allocation, CPU mapping, names |
 //! | [`feedback`] | telling others: tranches of linux-dmabuf feedback |
+//! | `smithay` | the bridge to compositors on Smithay, behind the feature of that name |
 //! | [`explain`] | all of it for this machine, for people and programs |
 
 pub mod buffers;
@@ -20,4 +21,6 @@ pub mod explain;
 pub mod feedback;
 pub mod heaps;
 pub mod links;
+#[cfg(feature = "smithay")]
+pub mod smithay;
 pub mod solver;

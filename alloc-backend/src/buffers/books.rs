@@ -35,15 +35,15 @@ pub(super) fn is_held(idle: &Idle<Stored>) -> bool {
     idle.exported && idle.item.counted
 }
 
+/// Whether its owner may have it again. Where the kernel counts, also a framebuffer or an import of our own keeps it back:
+/// nobody draws into what is on screen.
 pub(super) fn is_ready(idle: &Idle<Stored>) -> bool {
-    dma_buf::is_idle(idle.item.buffer.fd())
+    (!idle.item.counted || is_sole(idle)) && dma_buf::is_idle(idle.item.buffer.fd())
 }
 
-/// Whether another owner may have it, once it is scrubbed. Where the kernel counts, also a framebuffer or an import of
-/// our own keeps it back.
+/// Whether another owner may have it, once it is scrubbed.
 pub(super) fn may_cross(idle: &Idle<Stored>) -> bool {
-    let unseen = if idle.item.counted { is_sole(idle) } else { !idle.exported };
-    unseen && is_ready(idle)
+    (idle.item.counted || !idle.exported) && is_ready(idle)
 }
 
 impl Books {
@@ -75,7 +75,7 @@ impl Books {
 
     /// The owner's own buffer, as it left it.
     pub(super) fn own(&mut self, key: &Key, owner: Owner) -> Result<Option<Idle<Stored>>, Overdrawn> {
-        let Some(idle) = self.shelf.take_own(key, owner, is_ready) else { return Ok(None) };
+        let Some(mut idle) = self.shelf.take_own(key, owner, is_ready) else { return Ok(None) };
         // What may still be held was never taken off the owner's account.
         if !idle.exported {
             if let Err(overdrawn) = self.charge_owner(owner, Amount::one(idle.bytes)) {
@@ -83,6 +83,8 @@ impl Books {
                 return Err(overdrawn);
             }
         }
+        // Ready and counted: whoever held it has let go.
+        idle.exported &= !idle.item.counted;
         Ok(Some(idle))
     }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{SealFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags, SealFlags, SeekFrom};
 
 use super::ioctl_dma_buf as raw;
 
@@ -118,7 +118,13 @@ pub fn references(fd: BorrowedFd<'_>) -> Option<u64> {
     if !is_dma_buf(fd) {
         return None;
     }
-    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+    let info = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    // The text is a few short lines and comes in one piece; the name, which is the client's in part, comes last.
+    let mut text = [0; 512];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&info, &mut text)).ok()?;
+    let text = std::str::from_utf8(text.get(..length)?).ok()?;
     text.lines().find_map(|line| line.strip_prefix("count:"))?.trim().parse().ok()
 }
 

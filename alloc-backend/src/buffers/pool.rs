@@ -9,7 +9,8 @@
 //!    (see `sole.rs`), a buffer never changes owners once it left.
 //! 4. What a client still holds is still its: it counts against its quota until the kernel says that it let go, or, for
 //!    memory that is not counted, until the pool has let go.
-//! 5. A device that still writes (a fence that has not signalled) makes a buffer wait on the shelf; nobody waits for it.
+//! 5. A buffer that is still in use waits on the shelf, and nobody waits for it: while a fence has not signalled, and,
+//!    where the kernel counts, while a framebuffer, an import, a mapping or a client holds it.
 //! 6. Idle memory is the pool's: it counts against the quota of its pool of memory, never against a client's, and goes
 //!    when somebody needs that memory, the oldest first.
 

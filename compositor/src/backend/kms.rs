@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use heapwright_alloc::devices::DeviceError;
+use heapwright_alloc::{devices::DeviceError, smithay::PrimeExporter};
 use smithay::{
     backend::{
         allocator::{Fourcc, gbm::GbmDevice},
@@ -41,7 +41,6 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Backend,
-    framebuffer::PrimeExporter,
     mode::{self, Offered, WantedMode},
     pace::Pace,
 };

@@ -1,6 +1,5 @@
 //! Where frames go: a KMS device, or memory alone.
 
-pub mod framebuffer;
 pub mod headless;
 pub mod kms;
 pub mod mode;

@@ -3,8 +3,7 @@
 //! Every plane of every buffer is a descriptor in our process. Without a limit one client could take them all, and the
 //! next one's would be lost on the way.
 
-use std::collections::HashMap;
-
+use heapwright_alloc::buffers::{Amount, Limit, Quotas};
 use rustix::process::{Resource, getrlimit};
 use smithay::reexports::wayland_server::backend::ClientId;
 
@@ -18,14 +17,14 @@ const MOST: u64 = 8192;
 /// Descriptors held for each client, against one limit for all of them.
 #[derive(Debug)]
 pub struct FdQuota {
-    held: HashMap<ClientId, usize>,
+    held: Quotas<ClientId>,
     limit: usize,
 }
 
 impl FdQuota {
     /// A limit of descriptors per client.
     pub fn new(limit: usize) -> Self {
-        Self { held: HashMap::new(), limit }
+        Self { held: Quotas::new(Limit::of_count(limit as u64)), limit }
     }
 
     /// A limit made of what the process may open now: raise `RLIMIT_NOFILE` before.
@@ -42,27 +41,17 @@ impl FdQuota {
 
     /// Descriptors held for this client.
     pub fn held(&self, client: &ClientId) -> usize {
-        self.held.get(client).copied().unwrap_or(0)
+        usize::try_from(self.held.used(client).count).unwrap_or(usize::MAX)
     }
 
     /// Counts one more, or says that this client has had its share.
     #[must_use]
     pub fn take(&mut self, client: &ClientId) -> bool {
-        let held = self.held.entry(client.clone()).or_default();
-        if *held >= self.limit {
-            return false;
-        }
-        *held += 1;
-        true
+        self.held.take(client, Amount::count(1)).is_ok()
     }
 
     /// Gives back what was taken.
     pub fn give_back(&mut self, client: &ClientId, count: usize) {
-        if let Some(held) = self.held.get_mut(client) {
-            *held = held.saturating_sub(count);
-            if *held == 0 {
-                self.held.remove(client);
-            }
-        }
+        self.held.give_back(client, Amount::count(count as u64));
     }
 }

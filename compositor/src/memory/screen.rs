@@ -1,14 +1,12 @@
 //! Memory for the frames that we compose for a display.
 
 use heapwright_alloc::{
-    buffers::{AllocatorError, Buffer},
+    buffers::AllocatorError,
     constraints::{Fourcc as Code, Modifier as Mod, Size},
+    smithay::{DmabufError, dmabuf},
     solver::problem::{Participant, Role},
 };
-use smithay::backend::allocator::{
-    Allocator, Fourcc, Modifier,
-    dmabuf::{Dmabuf, DmabufFlags},
-};
+use smithay::backend::allocator::{Allocator, Fourcc, Modifier, dmabuf::Dmabuf};
 
 use super::{Memory, canvas::renderer, takes};
 
@@ -26,12 +24,9 @@ pub enum ScreenError {
     /// No memory.
     #[error(transparent)]
     Memory(#[from] AllocatorError),
-    /// The descriptor could not be handed on.
-    #[error("a screen buffer's descriptor: {0}")]
-    Descriptor(#[from] std::io::Error),
-    /// A plane lies beyond what a framebuffer can say (32 bits).
-    #[error("a plane of a screen buffer lies beyond 4 GiB")]
-    TooLarge,
+    /// The buffer cannot be handed on to Smithay.
+    #[error("a screen buffer: {0}")]
+    Dmabuf(#[from] DmabufError),
 }
 
 impl Memory {
@@ -60,19 +55,6 @@ impl Allocator for ScreenAllocator {
         let name = format!("{} output", self.output);
         let participants = vec![renderer(format), display];
         let buffer = self.memory.allocate(&name, Size { width, height }, participants, true)?;
-        dmabuf_of(&buffer, fourcc)
+        Ok(dmabuf(&buffer)?)
     }
-}
-
-/// Smithay's view of a buffer.
-fn dmabuf_of(buffer: &Buffer, fourcc: Fourcc) -> Result<Dmabuf, ScreenError> {
-    let size = (buffer.size().width as i32, buffer.size().height as i32);
-    let modifier = Modifier::from(buffer.modifier().0);
-    let mut builder = Dmabuf::builder(size, fourcc, modifier, DmabufFlags::empty());
-    for (index, plane) in (0..).zip(buffer.planes()) {
-        let word = |value: u64| u32::try_from(value).map_err(|_| ScreenError::TooLarge);
-        let fd = buffer.fd().try_clone_to_owned()?;
-        builder.add_plane(fd, index, word(plane.offset)?, word(plane.pitch)?);
-    }
-    builder.build().ok_or(ScreenError::TooLarge)
 }

@@ -5,10 +5,10 @@
 
 use std::io;
 
-use smithay::{
+use ::smithay::{
     backend::{
         allocator::{
-            Buffer as _, Fourcc, Modifier,
+            Buffer as _, Format, Fourcc, Modifier,
             dmabuf::Dmabuf,
             format::{get_opaque, has_alpha},
         },
@@ -64,7 +64,7 @@ pub enum FramebufferError {
 #[derive(Debug)]
 pub struct PrimeFramebuffer {
     handle: framebuffer::Handle,
-    format: smithay::backend::allocator::Format,
+    format: Format,
     drm: DrmDeviceFd,
 }
 
@@ -75,7 +75,7 @@ impl AsRef<framebuffer::Handle> for PrimeFramebuffer {
 }
 
 impl Framebuffer for PrimeFramebuffer {
-    fn format(&self) -> smithay::backend::allocator::Format {
+    fn format(&self) -> Format {
         self.format
     }
 }
@@ -190,11 +190,7 @@ pub fn framebuffer_of(
         }
     })?;
     trace!(?handle, %format, "framebuffer made");
-    Ok(PrimeFramebuffer {
-        handle,
-        format: smithay::backend::allocator::Format { code: format, modifier },
-        drm: drm.clone(),
-    })
+    Ok(PrimeFramebuffer { handle, format: Format { code: format, modifier }, drm: drm.clone() })
 }
 
 impl ExportFramebuffer<Dmabuf> for PrimeExporter {
