@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use heapwright_alloc::buffers::{
-    Amount, BufferPool, IdleLimits, Layout, Limit, Owner, PoolError, PoolLimits, PooledBuffer, Unit,
+    Amount, BufferPool, IdleLimits, Layout, Limit, Owner, PoolError, PoolLimits, PooledBuffer, Unit, Wipe,
 };
 use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
 use heapwright_alloc::heaps::{AllocError, Allocation, Heap, HeapId, MemfdHeap, Request, Root};
@@ -23,10 +23,11 @@ struct Fake {
     made: AtomicU64,
     left: AtomicU64,
     read_only: bool,
+    contiguous: bool,
 }
 
 fn fake(id: &str) -> Fake {
-    Fake { id: HeapId::new(id), made: 0.into(), left: u64::MAX.into(), read_only: false }
+    Fake { id: HeapId::new(id), made: 0.into(), left: u64::MAX.into(), read_only: false, contiguous: false }
 }
 
 impl Heap for Fake {
@@ -35,7 +36,12 @@ impl Heap for Fake {
     }
 
     fn facts(&self) -> HeapFacts {
-        HeapFacts { id: self.id.to_string(), pool: Some("ram".into()), ..HeapFacts::default() }
+        HeapFacts {
+            id: self.id.to_string(),
+            pool: Some("ram".into()),
+            contiguous: self.contiguous,
+            ..HeapFacts::default()
+        }
     }
 
     fn makes_dma_bufs(&self) -> bool {
@@ -66,6 +72,13 @@ fn layout(width: u32) -> Layout {
     Layout::new(Size::new(width, 16), Fourcc::XRGB8888, Modifier::LINEAR, planes, bytes).unwrap()
 }
 
+const WIPING: PoolLimits = PoolLimits {
+    idle: IdleLimits { count: 32, bytes: 128 << 20, age: Duration::from_secs(10) },
+    owner: Limit::of(256, 1 << 30),
+    memory: Limit::NONE,
+    wipe: Wipe::Everywhere,
+};
+
 const ALICE: Owner = Owner::new(1);
 const BOB: Owner = Owner::new(2);
 
@@ -84,7 +97,7 @@ fn bytes_in(buffer: &PooledBuffer) -> Vec<u8> {
 
 #[test]
 fn an_owner_gets_its_buffer_back_as_it_left_it() {
-    let (heap, pool) = (fake("h0"), BufferPool::new(PoolLimits::default()));
+    let (heap, pool) = (fake("h0"), BufferPool::new(WIPING));
     let buffer = pool.take(&heap, &layout(64), ALICE, "a").unwrap();
     paint(&buffer, 0xa5);
     let handle = buffer.clone();
@@ -99,7 +112,7 @@ fn an_owner_gets_its_buffer_back_as_it_left_it() {
 
 #[test]
 fn another_owner_gets_it_wiped() {
-    let (heap, pool) = (fake("h0"), BufferPool::new(PoolLimits::default()));
+    let (heap, pool) = (fake("h0"), BufferPool::new(WIPING));
     paint(&pool.take(&heap, &layout(64), ALICE, "a").unwrap(), 0xa5);
     let buffer = pool.take(&heap, &layout(64), BOB, "b").unwrap();
     assert_eq!(bytes_in(&buffer), [0]);
@@ -108,8 +121,19 @@ fn another_owner_gets_it_wiped() {
 }
 
 #[test]
+fn ordinary_memory_is_not_wiped_but_had_fresh_and_fixed_memory_is_wiped() {
+    let limits = PoolLimits { wipe: Wipe::FixedPools, ..WIPING };
+    for (contiguous, made) in [(false, 2), (true, 1)] {
+        let (heap, pool) = (Fake { contiguous, ..fake("h0") }, BufferPool::new(limits));
+        paint(&pool.take(&heap, &layout(64), ALICE, "a").unwrap(), 0xa5);
+        assert_eq!(bytes_in(&pool.take(&heap, &layout(64), BOB, "b").unwrap()), [0]);
+        assert_eq!((heap.made.into_inner(), pool.metrics().scrubbed), (made, 2 - made));
+    }
+}
+
+#[test]
 fn other_layouts_and_other_heaps_are_not_mixed_up() {
-    let pool = BufferPool::new(PoolLimits::default());
+    let pool = BufferPool::new(WIPING);
     let heaps = [fake("h0"), fake("h1")];
     drop(pool.take(&heaps[0], &layout(64), ALICE, "a").unwrap());
     drop(pool.take(&heaps[1], &layout(64), ALICE, "a").unwrap());
@@ -127,7 +151,7 @@ fn other_layouts_and_other_heaps_are_not_mixed_up() {
 
 #[test]
 fn what_left_the_process_never_goes_to_another_owner_where_the_kernel_does_not_count() {
-    let (heap, pool) = (fake("h0"), BufferPool::new(PoolLimits::default()));
+    let (heap, pool) = (fake("h0"), BufferPool::new(WIPING));
     let buffer = pool.take(&heap, &layout(64), ALICE, "a").unwrap();
     paint(&buffer, 0xa5);
     let outside = buffer.export().unwrap();
@@ -146,7 +170,7 @@ fn what_left_the_process_never_goes_to_another_owner_where_the_kernel_does_not_c
 #[test]
 fn memory_that_the_cpu_cannot_wipe_is_freed_and_another_owner_gets_fresh_memory() {
     let heap = Fake { read_only: true, ..fake("h0") };
-    let pool = BufferPool::new(PoolLimits::default());
+    let pool = BufferPool::new(WIPING);
     drop(pool.take(&heap, &layout(64), ALICE, "a").unwrap());
     drop(pool.take(&heap, &layout(64), ALICE, "a").unwrap());
     drop(pool.take(&heap, &layout(64), BOB, "b").unwrap());
@@ -159,7 +183,7 @@ fn memory_that_the_cpu_cannot_wipe_is_freed_and_another_owner_gets_fresh_memory(
 #[test]
 fn a_quota_says_whose_it_is_what_is_used_and_what_to_do() {
     let heap = fake("h0");
-    let limits = PoolLimits { owner: Limit::of(2, 1 << 20), ..PoolLimits::default() };
+    let limits = PoolLimits { owner: Limit::of(2, 1 << 20), ..WIPING };
     let pool = BufferPool::new(limits);
     pool.set_memory_limit("ram", Limit { count: None, bytes: Some(3 * 4096) });
     let take = |owner| pool.take(&heap, &layout(64), owner, "q");
@@ -185,7 +209,7 @@ fn a_quota_says_whose_it_is_what_is_used_and_what_to_do() {
 fn idle_memory_makes_room_in_the_quota_of_its_pool_but_not_in_vain() {
     let heap = fake("h0");
     let memory = Limit { count: None, bytes: Some(4 * 4096) };
-    let pool = BufferPool::new(PoolLimits { memory, ..PoolLimits::default() });
+    let pool = BufferPool::new(PoolLimits { memory, ..WIPING });
     let mut held: Vec<_> = (0..3).map(|_| pool.take(&heap, &layout(64), ALICE, "a").unwrap()).collect();
     held.truncate(1);
     // 1 held, 2 idle; 3 pages more need the idle ones to go, 4 do not fit even then.
@@ -199,7 +223,7 @@ fn idle_memory_makes_room_in_the_quota_of_its_pool_but_not_in_vain() {
 #[test]
 fn a_dry_heap_gets_idle_memory_back_before_anybody_is_told() {
     let heap = Fake { left: 2.into(), ..fake("h0") };
-    let pool = BufferPool::new(PoolLimits::default());
+    let pool = BufferPool::new(WIPING);
     drop(pool.take(&heap, &layout(64), ALICE, "a").unwrap());
     let held = pool.take(&heap, &layout(128), ALICE, "a").unwrap();
     // The fake does not know that memory came back, so the second try fails as well: what counts is that it was given.
@@ -212,7 +236,7 @@ fn a_dry_heap_gets_idle_memory_back_before_anybody_is_told() {
 #[test]
 fn a_failed_allocation_leaves_no_trace_in_the_accounts() {
     let heap = Fake { left: 0.into(), ..fake("h0") };
-    let pool = BufferPool::new(PoolLimits { memory: Limit::of(1, 1 << 20), ..PoolLimits::default() });
+    let pool = BufferPool::new(PoolLimits { memory: Limit::of(1, 1 << 20), ..WIPING });
     for _ in 0..3 {
         assert!(pool.take(&heap, &layout(64), ALICE, "a").is_err());
     }
@@ -225,7 +249,7 @@ fn a_failed_allocation_leaves_no_trace_in_the_accounts() {
 fn idle_buffers_go_by_number_by_bytes_by_age_and_on_request() {
     let heap = fake("h0");
     let idle = IdleLimits { count: 3, bytes: 5 * 4096, age: Duration::from_secs(10) };
-    let pool = BufferPool::new(PoolLimits { idle, ..PoolLimits::default() });
+    let pool = BufferPool::new(PoolLimits { idle, ..WIPING });
     let idle_after = |widths: &[u32]| {
         pool.clear();
         let held: Vec<_> =
@@ -249,7 +273,7 @@ fn idle_buffers_go_by_number_by_bytes_by_age_and_on_request() {
 
 #[test]
 fn a_buffer_outlives_its_pool_and_a_mapping_its_handle() {
-    let (heap, pool) = (fake("h0"), BufferPool::new(PoolLimits::default()));
+    let (heap, pool) = (fake("h0"), BufferPool::new(WIPING));
     let buffer = pool.take(&heap, &layout(64), ALICE, "a").unwrap();
     let mapping = buffer.map().unwrap();
     drop(buffer);
@@ -262,7 +286,7 @@ fn a_buffer_outlives_its_pool_and_a_mapping_its_handle() {
 
 #[test]
 fn threads_share_a_pool() {
-    let (heap, pool) = (Arc::new(fake("h0")), BufferPool::new(PoolLimits::default()));
+    let (heap, pool) = (Arc::new(fake("h0")), BufferPool::new(WIPING));
     let threads: Vec<_> = (1..=4_u8)
         .map(|number| {
             let (heap, pool) = (Arc::clone(&heap), pool.clone());
@@ -311,7 +335,7 @@ proptest! {
     fn no_order_of_events_shows_anybody_anothers_pixels(steps in prop::collection::vec(step(), 1..60)) {
         let heap = fake("h0");
         let idle = IdleLimits { count: 3, bytes: 1 << 20, age: Duration::from_secs(20) };
-        let limits = PoolLimits { idle, owner: Limit::of(4, 40_000), memory: Limit::of(9, 90_000) };
+        let limits = PoolLimits { idle, owner: Limit::of(4, 40_000), memory: Limit::of(9, 90_000), ..WIPING };
         let pool = BufferPool::new(limits);
         let mut held: Vec<PooledBuffer> = Vec::new();
         let mut now = 0;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::quota::{Amount, Overdrawn, Quotas};
 use super::shelf::{Idle, IdleLimits, Key, Shelf};
-use super::{Buffer, Owner, PoolLimits, dma_buf};
+use super::{Buffer, Owner, PoolLimits, Wipe, dma_buf};
 use crate::heaps::HeapId;
 
 #[derive(Debug)]
@@ -14,8 +14,18 @@ pub(super) struct Books {
     pub idle_limits: IdleLimits,
     pub owners: Quotas<Owner>,
     pub memory: Quotas<Arc<str>>,
-    /// Of which heaps the kernel's count proves who holds a buffer.
-    pub counted: HashMap<HeapId, bool>,
+    /// What was found out of each heap with its first buffer.
+    pub heaps: HashMap<HeapId, OfHeap>,
+    wipe: Wipe,
+}
+
+/// What a pool needs to know of a heap.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfHeap {
+    /// The kernel's count of references proves who holds a buffer.
+    pub counted: bool,
+    /// Its memory is limited: not to be given back lightly.
+    pub fixed: bool,
 }
 
 /// What lies on the shelf.
@@ -35,15 +45,18 @@ pub(super) fn is_held(idle: &Idle<Stored>) -> bool {
     idle.exported && idle.item.counted
 }
 
-/// Whether its owner may have it again. Where the kernel counts, also a framebuffer or an import of our own keeps it back:
-/// nobody draws into what is on screen.
+/// Whether its owner may have it again. One that left the process is asked about where the kernel counts: a client that
+/// still uses it shall not find it drawn over.
 pub(super) fn is_ready(idle: &Idle<Stored>) -> bool {
-    (!idle.item.counted || is_sole(idle)) && dma_buf::is_idle(idle.item.buffer.fd())
+    let let_go = !idle.exported || !idle.item.counted || is_sole(idle);
+    let_go && dma_buf::is_idle(idle.item.buffer.fd())
 }
 
-/// Whether another owner may have it, once it is scrubbed.
+/// Whether another owner may have it, once it is wiped. Where the kernel counts, also a framebuffer, an import or a mapping
+/// of our own keeps it back.
 pub(super) fn may_cross(idle: &Idle<Stored>) -> bool {
-    (idle.item.counted || !idle.exported) && is_ready(idle)
+    let unseen = if idle.item.counted { is_sole(idle) } else { !idle.exported };
+    unseen && dma_buf::is_idle(idle.item.buffer.fd())
 }
 
 impl Books {
@@ -53,7 +66,8 @@ impl Books {
             idle_limits: limits.idle,
             owners: Quotas::new(limits.owner),
             memory: Quotas::new(limits.memory),
-            counted: HashMap::new(),
+            heaps: HashMap::new(),
+            wipe: limits.wipe,
         }
     }
 
@@ -83,7 +97,7 @@ impl Books {
                 return Err(overdrawn);
             }
         }
-        // Ready and counted: whoever held it has let go.
+        // Ready, and counted if it had left: whoever held it has let go.
         idle.exported &= !idle.item.counted;
         Ok(Some(idle))
     }
@@ -118,6 +132,14 @@ impl Books {
             gone.extend(more);
         }
         Ok(gone)
+    }
+
+    /// Whether buffers of this heap are wiped for other owners, or rather freed.
+    pub(super) fn wipes(&self, heap: &HeapId) -> bool {
+        match self.wipe {
+            Wipe::Everywhere => true,
+            Wipe::FixedPools => self.heaps.get(heap).is_some_and(|heap| heap.fixed),
+        }
     }
 
     /// What was charged before the size was known becomes what it is.

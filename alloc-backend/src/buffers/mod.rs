@@ -29,7 +29,7 @@ pub use layout::{Layout, LayoutError};
 pub use mapping::{Mapping, ReadGuard, WriteGuard};
 pub use metrics::{Metrics, PoolMetrics};
 pub use owner::Owner;
-pub use pool::{BufferPool, PoolError, PoolLimits};
+pub use pool::{BufferPool, PoolError, PoolLimits, Wipe};
 pub use pooled::{PooledBuffer, PooledMapping};
 pub use quota::{Amount, Limit, Overdrawn, Quotas, Unit};
 pub use shelf::IdleLimits;

@@ -2,7 +2,8 @@
 //!
 //! 1. Buffers are the same when heap and layout are: format, modifier, planes, bytes.
 //! 2. An owner gets its own buffer back as it left it. Another owner gets it only after every byte was made zero through
-//!    a mapping bracketed with `DMA_BUF_IOCTL_SYNC`; where the CPU cannot map it, it is freed instead.
+//!    a mapping bracketed with `DMA_BUF_IOCTL_SYNC`, or not at all: where that is not worth it ([`Wipe`]), or the CPU
+//!    cannot map it.
 //! 3. A buffer that left the process ([`PooledBuffer::export`]) may be held, mapped and written by its client for as long
 //!    as the client likes, also after it came back. It goes to another owner only when the kernel counts one reference
 //!    to the dma-buf, ours: then nobody can write to it, nor read what is written next. Where that count proves nothing
@@ -10,7 +11,7 @@
 //! 4. What a client still holds is still its: it counts against its quota until the kernel says that it let go, or, for
 //!    memory that is not counted, until the pool has let go.
 //! 5. A buffer that is still in use waits on the shelf, and nobody waits for it: while a fence has not signalled, and,
-//!    where the kernel counts, while a framebuffer, an import, a mapping or a client holds it.
+//!    once it left the process, while the kernel counts anybody else: a client, a framebuffer, an import.
 //! 6. Idle memory is the pool's: it counts against the quota of its pool of memory, never against a client's, and goes
 //!    when somebody needs that memory, the oldest first.
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::books::{Books, Stored, is_held, may_cross};
+use super::books::{Books, OfHeap, Stored, is_held, may_cross};
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::pooled::{Loan, PooledBuffer};
@@ -37,12 +38,31 @@ pub struct PoolLimits {
     pub owner: Limit,
     /// What may be taken from each pool of memory, idle buffers included.
     pub memory: Limit,
+    /// Which buffers go from one owner to another.
+    pub wipe: Wipe,
+}
+
+/// Which buffers are wiped for another owner. All others it gets fresh from the heap, which wipes as well; an owner's own
+/// buffers are always used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wipe {
+    /// Those of heaps with limited or contiguous memory: what is given back there may not be had again. Of ordinary
+    /// memory the kernel makes fresh pages as fast as a mapping can be wiped, and much faster where mapping is slow.
+    #[default]
+    FixedPools,
+    /// Those of every heap.
+    Everywhere,
 }
 
 impl Default for PoolLimits {
     /// Per owner 256 buffers and 1 GiB: some thirty windows at 3840x2160; no limit per pool of memory.
     fn default() -> Self {
-        PoolLimits { idle: IdleLimits::default(), owner: Limit::of(256, 1 << 30), memory: Limit::NONE }
+        PoolLimits {
+            idle: IdleLimits::default(),
+            owner: Limit::of(256, 1 << 30),
+            memory: Limit::NONE,
+            wipe: Wipe::FixedPools,
+        }
     }
 }
 
@@ -89,7 +109,7 @@ impl PoolError {
 /// ```
 /// use std::time::Duration;
 ///
-/// use heapwright_alloc::buffers::{BufferPool, Layout, Owner, PoolLimits};
+/// use heapwright_alloc::buffers::{BufferPool, Layout, Owner, PoolLimits, Wipe};
 /// use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
 /// use heapwright_alloc::heaps::{MemfdHeap, Root};
 /// use heapwright_alloc::solver::PlaneLayout;
@@ -99,7 +119,7 @@ impl PoolError {
 /// let planes = vec![PlaneLayout { offset: 0, pitch: 256, size: 16384 }];
 /// let layout = Layout::new(Size::new(64, 64), Fourcc::XRGB8888, Modifier::LINEAR, planes, 16384)?;
 ///
-/// let pool = BufferPool::new(PoolLimits::default());
+/// let pool = BufferPool::new(PoolLimits { wipe: Wipe::Everywhere, ..PoolLimits::default() });
 /// let (alice, bob) = (Owner::new(1), Owner::new(2));
 /// let buffer = pool.take(&heap, &layout, alice, "window")?;
 /// buffer.map()?.write()?.fill(0xa5);
@@ -222,7 +242,9 @@ impl BufferPool {
         let wanted = Amount::one(layout.bytes());
         books.charge_owner(owner, wanted).map_err(refused)?;
         // From here on every way out that is not a buffer gives this back.
-        while let Some(mut idle) = books.shelf.take_others(&key, owner, may_cross) {
+        let wipes = books.wipes(heap.id());
+        let crosses = |idle: &Idle<Stored>| wipes && may_cross(idle);
+        while let Some(mut idle) = books.shelf.take_others(&key, owner, crosses) {
             drop(books);
             if let Err(error) = idle.item.buffer.scrub() {
                 tracing::debug!(heap = %heap.id(), %error, "idle buffer cannot be wiped, so it is freed");
@@ -270,8 +292,12 @@ impl BufferPool {
         books.memory.give_back(&pool, wanted);
         books.memory.charge(&pool, Amount::one(buffer.bytes()));
         // Once for each heap, with a buffer that certainly nobody else holds.
-        let counted = books.counted.entry(heap.id().clone()).or_insert_with(|| count_proves(heap, &buffer));
-        let counted = *counted;
+        let known = books.heaps.entry(heap.id().clone()).or_insert_with(|| {
+            let facts = heap.facts();
+            let fixed = facts.contiguous || facts.capacity.is_some();
+            OfHeap { counted: count_proves(heap, &buffer), fixed }
+        });
+        let counted = known.counted;
         drop(books);
         let home = Arc::downgrade(&self.0);
         let exported = AtomicBool::new(false);

@@ -62,12 +62,12 @@ impl Limit {
     pub const NONE: Limit = Limit { count: None, bytes: None };
 
     /// A limit on both.
-    pub fn of(count: u64, bytes: u64) -> Self {
+    pub const fn of(count: u64, bytes: u64) -> Self {
         Limit { count: Some(count), bytes: Some(bytes) }
     }
 
     /// A limit on the number alone.
-    pub fn of_count(count: u64) -> Self {
+    pub const fn of_count(count: u64) -> Self {
         Limit { count: Some(count), bytes: None }
     }
 

@@ -135,6 +135,8 @@ impl SmithayAllocator for DmabufAllocator {
         let mut made = self.allocator.allocate_pooled(&want, &self.pool, self.owner)?;
         self.degraded = made.degraded;
         let Some(buffer) = made.buffers.pop() else { return Err(AllocatorError::TooMany(0).into()) };
+        // A dmabuf may end in a framebuffer or with a client: from its return on, the pool asks the kernel who has it.
+        drop(buffer.export().map_err(io::Error::from)?);
         let dmabuf = dmabuf(buffer.buffer())?;
         self.lent.push((dmabuf.weak(), buffer));
         Ok(dmabuf)
