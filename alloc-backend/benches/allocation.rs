@@ -3,8 +3,8 @@
 //! `cargo bench -p heapwright-alloc --bench allocation`, or in the lab's guest: build it with `--no-run`, and run the
 //! program that cargo names with `lab uml --mount DIRECTORY:/run/bench '/run/bench/PROGRAM --bench'`.
 //!
-//! Other work on the machine, and a guest whose clock ticks every 10 ms, make single times worth little. So each way is
-//! timed in long batches, each beside a batch of the bare ioctl, and the median of the ratios is what counts.
+//! Other work on the machine, and a guest whose clock ticks every 10 ms, make sums worth little. So each single call is
+//! timed by the processor's counter, in turns with the bare ioctl, and medians are compared.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -14,17 +14,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Owner, PoolLimits, Want, Wipe};
+use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Owner, PoolLimits, Want, Wipe, dma_buf};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use heapwright_alloc::devices::cpu_participant;
 use heapwright_alloc::heaps::{DmaHeap, Heap, HeapList, Request, Root};
 use heapwright_alloc::solver::PlaneLayout;
 use rustix::ioctl::{Updater, ioctl, opcode};
 
-/// A batch takes at least this long.
-const BATCH: Duration = Duration::from_millis(250);
-/// Pairs of batches; odd, so that one is the median.
-const PAIRS: usize = 9;
+/// Each way is measured for so long.
+const SPAN: Duration = Duration::from_secs(3);
+/// And this often at least; odd, so that one is the median.
+const LEAST: usize = 101;
 
 /// `struct dma_heap_allocation_data`.
 #[repr(C)]
@@ -57,27 +57,37 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Seconds for each of `count`.
-    fn time(&mut self, count: u32) -> Result<f64> {
-        let start = Instant::now();
-        for _ in 0..count {
-            (self.once)()?;
-        }
-        Ok(start.elapsed().as_secs_f64() / f64::from(count))
+    /// Ticks that one takes.
+    fn time(&mut self) -> Result<u64> {
+        let start = ticks();
+        (self.once)()?;
+        Ok(ticks().wrapping_sub(start))
     }
+}
 
-    /// How many make a batch; warms up on the way.
-    fn batch(&mut self) -> Result<u32> {
-        let mut count = 16;
-        loop {
-            let start = Instant::now();
-            self.time(count)?;
-            if start.elapsed() >= BATCH {
-                return Ok(count);
-            }
-            count *= 2;
-        }
+/// The processor's counter: it runs at one speed, and reading it asks no kernel.
+#[cfg(target_arch = "x86_64")]
+#[allow(unused_unsafe, reason = "newer compilers know it as safe")]
+fn ticks() -> u64 {
+    // SAFETY: every x86-64 processor has it.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// Nanoseconds, where the clock is good enough.
+#[cfg(not(target_arch = "x86_64"))]
+fn ticks() -> u64 {
+    use std::sync::LazyLock;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_nanos() as u64
+}
+
+/// Ticks in a microsecond.
+fn speed() -> f64 {
+    let (start, first) = (Instant::now(), ticks());
+    while start.elapsed() < Duration::from_millis(500) {
+        std::hint::spin_loop();
     }
+    ticks().wrapping_sub(first) as f64 / (start.elapsed().as_secs_f64() * 1e6)
 }
 
 fn gone<T>(made: T) -> Result<()> {
@@ -85,12 +95,12 @@ fn gone<T>(made: T) -> Result<()> {
     Ok(())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(values: &mut [u64]) -> f64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).map_or(f64::NAN, |ticks| *ticks as f64)
 }
 
-fn measure(out: &mut impl std::io::Write, path: &Path, size: Size) -> Result<()> {
+fn measure(out: &mut impl std::io::Write, path: &Path, size: Size, speed: f64) -> Result<()> {
     let node = File::open(path)?;
     let heap: Arc<dyn Heap> = Arc::new(DmaHeap::open(path, &Root::default())?);
     let allocator = Allocator::new(HeapList { heaps: vec![Arc::clone(&heap)], problems: Vec::new() });
@@ -108,8 +118,20 @@ fn measure(out: &mut impl std::io::Write, path: &Path, size: Size) -> Result<()>
     let mut the_ioctl = Way { name: "bare ioctl", once: Box::new(|| gone(bare(&node, bytes)?)) };
     let ways = [
         Way {
+            name: "bare ioctl, and one that names the buffer",
+            once: Box::new(|| {
+                let fd = bare(&node, bytes)?;
+                dma_buf::set_name(fd.as_fd(), "bench")?;
+                gone(fd)
+            }),
+        },
+        Way {
             name: "Heap::allocate",
             once: Box::new(|| gone(heap.allocate(&Request::bytes(bytes, "bench"))?)),
+        },
+        Way {
+            name: "Buffer::allocate, without a name",
+            once: Box::new(|| gone(Buffer::allocate(&*heap, &layout, "")?)),
         },
         Way {
             name: "Buffer::allocate, named and laid out",
@@ -147,26 +169,23 @@ fn measure(out: &mut impl std::io::Write, path: &Path, size: Size) -> Result<()>
             }),
         },
     ];
-    let base_count = the_ioctl.batch()?;
-    let time = the_ioctl.time(base_count)? * 1e6;
-    writeln!(out, "{} {size}: {} {time:.1} us", path.display(), the_ioctl.name)?;
+    writeln!(out, "{} {size}", path.display())?;
     for mut way in ways {
-        let count = way.batch()?;
-        let (mut ratios, mut times) = (Vec::new(), Vec::new());
-        for pair in 0..PAIRS {
-            let first = if pair % 2 == 0 { Some(the_ioctl.time(base_count)?) } else { None };
-            let time = way.time(count)?;
-            let base = first.map_or_else(|| the_ioctl.time(base_count), Ok)?;
-            ratios.push(time / base);
-            times.push(time * 1e6);
+        let (mut base, mut times) = (Vec::new(), Vec::new());
+        let start = Instant::now();
+        while start.elapsed() < SPAN || times.len() < LEAST {
+            base.push(the_ioctl.time()?);
+            times.push(way.time()?);
         }
-        let ratio = median(ratios);
+        let (base, time) = (median(&mut base), median(&mut times));
+        let ratio = time / base;
         let words = if ratio < 0.5 {
             format!("{:.1} times faster", 1.0 / ratio)
         } else {
             format!("{:+.1} %", (ratio - 1.0) * 100.0)
         };
-        writeln!(out, "    {:<44} {:>9.1} us   {words}", way.name, median(times))?;
+        let (base, time, count) = (base / speed, time / speed, times.len());
+        writeln!(out, "    {:<44} {time:>9.1} us, ioctl {base:>7.1} us: {words} ({count} times)", way.name)?;
     }
     Ok(())
 }
@@ -178,9 +197,10 @@ fn main() -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     let nodes = fs::read_dir("/dev/dma_heap").map_err(|error| format!("/dev/dma_heap: {error}"))?;
+    let speed = speed();
     for node in nodes {
         for size in [Size::new(1024, 768), Size::new(3840, 2160)] {
-            measure(&mut out, &node.as_ref().map_err(ToString::to_string)?.path(), size)?;
+            measure(&mut out, &node.as_ref().map_err(ToString::to_string)?.path(), size, speed)?;
         }
     }
     Ok(())

@@ -149,6 +149,25 @@ fn a_buffer_goes_to_another_owner_only_when_nobody_holds_it_in_any_way() {
 }
 
 #[test]
+#[ignore = "needs the lab: dma-heap and udmabuf"]
+fn an_owner_gets_back_what_left_the_process_and_was_let_go() {
+    let _turn = turn();
+    for heap in counted_heaps() {
+        for size in [layout(64, 64), layout(1920, 1080)] {
+            let pool = BufferPool::new(WIPING);
+            for _ in 0..10 {
+                let buffer = pool.take(&*heap, &size, ALICE, "a").unwrap();
+                buffer.export().unwrap();
+            }
+            assert_eq!((pool.metrics().allocations, pool.metrics().recycled), (1, 9), "{}", heap.id());
+            assert_eq!(pool.used_by(ALICE).count, 1, "until somebody asks");
+            pool.trim(Duration::ZERO);
+            assert_eq!(pool.used_by(ALICE), Amount::default());
+        }
+    }
+}
+
+#[test]
 #[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
 fn a_client_that_keeps_descriptors_runs_into_its_own_quota() {
     let _turn = turn();
