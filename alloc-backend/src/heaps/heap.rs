@@ -86,7 +86,7 @@ pub trait Heap: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Allocates zeroed memory.
+    /// Allocates zeroed memory. May sleep for as long as the kernel takes; see [the crate's page](crate#calls-that-block).
     ///
     /// # Errors
     /// [`AllocError`]: nothing was allocated then, and nothing is leaked.

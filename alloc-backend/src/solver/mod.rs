@@ -37,6 +37,30 @@
 //! Nothing else is cut, so the search is complete, and it is bounded: past [`Limits::max_steps`] the answer
 //! is [`Answer::SearchLimit`], which claims nothing.
 //!
+//! # An example
+//!
+//! ```
+//! use heapwright_alloc::solver::{Answer, Problem, solve};
+//!
+//! let problem: Problem = serde_json::from_str(
+//!     r#"{ "size": [1920, 1080], "count": 2,
+//!          "participants": [
+//!            { "name": "gpu", "device": "v3d", "role": "render",
+//!              "options": [ { "format": "XR24", "modifier": "LINEAR", "pitch_align": 64 } ] },
+//!            { "name": "panel", "device": "vc4", "role": "scanout", "required": false, "weight": 100,
+//!              "options": [ { "format": "XR24", "modifier": "LINEAR" } ],
+//!              "memory": { "contiguous": true } } ],
+//!          "heaps": [ { "id": "system", "cached": true }, { "id": "cma", "contiguous": true, "capacity": 67108864 } ] }"#,
+//! )?;
+//! let Answer::Solved(answer) = solve(&problem) else { panic!("no answer") };
+//! assert_eq!((answer.heap.as_str(), answer.planes[0].pitch), ("cma", 7680));
+//! assert_eq!(answer.satisfied, ["gpu", "panel"]);
+//! // Who spoke against the other heap, and with which field.
+//! let reason = answer.reasons.iter().find(|it| it.rejected.heap.as_deref() == Some("system")).expect("a reason");
+//! assert_eq!((&*reason.participant, &*reason.field), ("panel", "contiguous"));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
 //! # Where things are
 //!
 //! [`problem`] and [`answer`] are what goes in and comes out. `prepare` sorts the problem, so that its order
