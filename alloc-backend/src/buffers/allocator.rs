@@ -21,6 +21,7 @@ use super::{
 use crate::constraints::{Fourcc, Modifier};
 use crate::devices::KmsDevice;
 use crate::heaps::{DumbHeap, Heap, HeapList};
+use crate::links::quirks::{KernelVersion, Rule, Subject, Table};
 use crate::links::{LinkCache, Outcome, probe, probe_scattered};
 use crate::solver::problem::{Evidence, Link, Match, OptionSpec, Participant, Problem, Verdict};
 use crate::solver::{Answer, Resolution, solve};
@@ -37,12 +38,43 @@ pub struct Allocator {
     devices: Vec<Arc<KmsDevice>>,
     pub(super) links: LinkCache,
     pub(super) ledger: Arc<Ledger>,
+    quirks: Table,
+    kernel: Option<KernelVersion>,
 }
 
 impl Allocator {
     /// An allocator over these heaps; [`heaps::list`](crate::heaps::list) finds them.
     pub fn new(heaps: HeapList) -> Self {
-        Allocator { heaps, devices: Vec::new(), links: LinkCache::default(), ledger: Arc::default() }
+        Allocator {
+            heaps,
+            devices: Vec::new(),
+            links: LinkCache::default(),
+            ledger: Arc::default(),
+            quirks: Table::default(),
+            kernel: KernelVersion::running(),
+        }
+    }
+
+    /// Goes by a table of quirks, as [`quirks::installed`](crate::links::quirks::installed) gives it; without one, only by
+    /// what devices say and what is tried.
+    #[must_use]
+    pub fn with_quirks(mut self, quirks: Table) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// The quirks that hold for a display.
+    pub fn quirks_of(&self, device: &KmsDevice) -> Vec<Rule> {
+        self.quirks.of(&self.subject(device))
+    }
+
+    fn subject<'a>(&self, device: &'a KmsDevice) -> Subject<'a> {
+        Subject {
+            device: device.name(),
+            driver: device.driver(),
+            kernel: self.kernel,
+            iommu: device.behind_iommu(),
+        }
     }
 
     /// A pool that recycles buffers, for [`Allocator::allocate_pooled`]. It and this allocator count together.
@@ -160,10 +192,14 @@ impl Allocator {
             links.extend(names.iter().map(none));
         }
         let iommu = self.devices.iter().filter(|it| it.behind_iommu() && it.takes_scattered() != Some(false));
+        let heaps: Vec<_> = heaps.into_iter().map(|heap| scarcity.applied(heap.facts())).collect();
+        for device in self.devices.iter().filter(|device| names.contains(&device.name())) {
+            links.extend(self.quirks.links(&self.subject(device), &heaps));
+        }
         Problem {
             size: want.size,
             count: want.count.max(1),
-            heaps: heaps.into_iter().map(|heap| scarcity.applied(heap.facts())).collect(),
+            heaps,
             links,
             iommu: iommu.map(|device| device.name().to_owned()).collect(),
             participants,
@@ -173,6 +209,7 @@ impl Allocator {
     /// What was found out after a participant was described.
     fn apply_findings(&self, participant: &mut Participant) {
         let Some(device) = self.device(participant.device.as_deref()) else { return };
+        self.quirks.narrow(&self.subject(device), participant);
         if device.takes_scattered() == Some(false) {
             participant.memory.contiguous = true;
         }

@@ -10,6 +10,7 @@ use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant, renderer_participant};
 use crate::heaps::{self, Heap, Root};
+use crate::links::quirks::Table;
 use crate::links::{Probe, probe};
 use crate::solver::problem::{Evidence, Link, Participant, Problem, Verdict};
 use crate::solver::{Answer, PlaneLayout, solve};
@@ -32,6 +33,8 @@ pub struct Question {
     pub device: Option<String>,
     /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads with it.
     pub participants: Vec<Participant>,
+    /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
+    pub quirks: Table,
     /// Whether heaps are left untried: nothing is allocated then, and links say what is declared only.
     pub look_only: bool,
 }
@@ -73,7 +76,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let mut unseen: Vec<Unseen> = heaps.problems.iter().map(|it| unseen(&it.path, &it.error)).collect();
     unseen.extend(found.problems.iter().map(|it| self::unseen(&it.path, &it.error)));
 
-    let mut allocator = Allocator::new(heaps);
+    let mut allocator = Allocator::new(heaps).with_quirks(question.quirks.clone());
     let wanted = |device: &KmsDevice| question.device.as_ref().is_none_or(|name| device.name() == name);
     for device in found.devices.into_iter().filter(wanted) {
         allocator.with_device(Arc::new(device));
@@ -117,7 +120,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         size,
         tried: !question.look_only,
-        displays: allocator.devices().iter().map(|device| display(device)).collect(),
+        displays: allocator.devices().iter().map(|device| display(&allocator, device)).collect(),
         pools: pools.into_values().collect(),
         heaps: facts,
         links,
@@ -250,7 +253,7 @@ fn linear(size: Size, format: Option<Fourcc>) -> Option<Layout> {
     Layout::new(size, format, Modifier::LINEAR, vec![plane], bytes).ok()
 }
 
-fn display(device: &KmsDevice) -> Display {
+fn display(allocator: &Allocator, device: &KmsDevice) -> Display {
     let limits = device.limits();
     Display {
         name: device.name().to_owned(),
@@ -265,6 +268,7 @@ fn display(device: &KmsDevice) -> Display {
         crtcs: device.crtcs().iter().map(|crtc| Crtc { id: crtc.id, active: crtc.active }).collect(),
         connectors: device.connectors().iter().map(connector).collect(),
         planes: device.planes().iter().map(plane).collect(),
+        quirks: allocator.quirks_of(device),
     }
 }
 

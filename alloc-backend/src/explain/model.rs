@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::links::Probe;
+use crate::links::quirks::Rule;
 use crate::solver::problem::{Evidence, HeapFacts, Verdict};
 use crate::solver::{Answer, Culprit, Problem};
 
@@ -59,6 +60,8 @@ pub struct Display {
     pub connectors: Vec<Connector>,
     /// What buffers are shown on.
     pub planes: Vec<Plane>,
+    /// What the quirk table says of its driver on this kernel.
+    pub quirks: Vec<Rule>,
 }
 
 /// A CRTC.

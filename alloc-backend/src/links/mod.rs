@@ -2,8 +2,8 @@
 //!
 //! The kernel has no call that says so. What is declared (an IOMMU in sysfs) is read; the rest is tried, on a buffer of
 //! the layout that will be used ([`probe`]). Nothing tried is ever shown: a framebuffer is made and removed, and a
-//! commit is only tested. A table of quirks (`assets/quirks.toml`: driver, kernel range, rule, source) will stand
-//! beside these two; its entries become [`Link`](crate::solver::problem::Link)s with evidence `table`.
+//! commit is only tested. A table of quirks ([`quirks`]: driver, kernel range, rule, source) stands beside these two; its
+//! entries become [`Link`](crate::solver::problem::Link)s with evidence `table`, or limits.
 //!
 //! A probe that passed is evidence for its size and layout only, and for memory in pieces it is weak: a heap may hand
 //! out adjacent pieces by luck. Therefore [`probe_scattered`] asks the question luck cannot answer.
@@ -11,6 +11,7 @@
 mod cache;
 mod gem;
 mod probe;
+pub mod quirks;
 mod scatter;
 mod test_commit;
 

@@ -140,6 +140,9 @@ fn displays(told: &Explanation) -> Markup {
                     }
                 }
             }
+            @if !display.quirks.is_empty() {
+                ul { @for rule in &display.quirks { li { "quirk " code { (rule.id) } ": " (rule.why) " (" (rule.source) ")" } } }
+            }
         }
     }
 }

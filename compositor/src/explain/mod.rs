@@ -22,6 +22,7 @@ use crate::{
     cli::ExplainArgs,
     ipc::SurfaceNow,
     msg::{self, MsgError},
+    quirks,
 };
 
 pub(crate) use words::grouped;
@@ -108,6 +109,7 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         }),
         participants,
         look_only: args.look_only,
+        quirks: quirks::table(),
     };
     let explanation = explain(&Root::default(), &question);
     let named = args.device.is_none() || !explanation.displays.is_empty();

@@ -78,6 +78,9 @@ fn display(display: &Display) -> String {
         }
     }
     text.push_str(&columns.render(4));
+    for rule in &display.quirks {
+        text.push_str(&format!("    quirk {}: {} {FAINT}({}){FAINT:#}\n", rule.id, rule.why, rule.source));
+    }
     text
 }
 

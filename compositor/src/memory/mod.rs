@@ -25,6 +25,8 @@ use heapwright_alloc::{
 };
 use tracing::{debug, info};
 
+use crate::quirks;
+
 /// Where memory comes from, and what was taken. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -88,7 +90,7 @@ impl Memory {
         for problem in &heaps.problems {
             info!(path = %problem.path.display(), error = %problem.error, "heap that cannot be used");
         }
-        let shared = Shared { allocator: Allocator::new(heaps), report: Report::default() };
+        let shared = Shared { allocator: Allocator::new(heaps).with_quirks(quirks::table()), report: Report::default() };
         Memory { shared: Arc::new(Mutex::new(shared)) }
     }
 
