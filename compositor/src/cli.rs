@@ -131,6 +131,9 @@ pub struct ExplainArgs {
     /// Only look: allocate nothing and try nothing.
     #[arg(long)]
     pub look_only: bool,
+    /// Try everything, also what an earlier run has found out on this kernel.
+    #[arg(long)]
+    pub fresh: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

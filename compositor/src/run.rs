@@ -147,6 +147,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
         state.app = Some(app);
     }
     events.run(None, &mut state, Heapwright::after_dispatch)?;
+    state.memory.save_links();
     Ok(Outcome { exit_code: 0, report: state.memory.report() })
 }
 

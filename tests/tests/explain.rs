@@ -156,3 +156,48 @@ END
         assert!(outcome.output.lines().any(|it| it == line), "{line} is not in {}", outcome.output);
     }
 }
+
+#[test]
+fn what_was_found_out_is_not_tried_again_but_for_larger_buffers() {
+    let outcome = explain(
+        "cd $LAB_OUT
+        export XDG_CACHE_HOME=/tmp/cache
+        ask() { heapwright explain --json --surface $2 $3 >$1; }
+        ask first 640x480 && ask again 640x480 && ask smaller 320x200 && ask larger 800x600 && ask fresh 640x480 --fresh
+        truncate -s 100 /tmp/cache/heapwright/links.json && ask broken 640x480 && ask mended 640x480",
+    );
+    let tried = |name: &str| {
+        let told = json(&outcome, name);
+        let cells = told["links"].as_array().cloned().unwrap_or_default();
+        let steps = cells.iter().filter(|cell| cell["evidence"] == "probed").map(|cell| &cell["steps"]);
+        let here = steps
+            .map(|steps| steps.as_array().is_some_and(|steps| steps.iter().any(|it| it["what"] == "AddFB2")));
+        let here: Vec<bool> = here.collect();
+        assert_eq!(here.len(), 3, "three heaps make dma-bufs: {told:#}");
+        here.into_iter().filter(|here| *here).count()
+    };
+    let counts = ["first", "again", "smaller", "larger", "fresh", "broken", "mended"].map(tried);
+    assert_eq!(counts, [3, 0, 0, 3, 3, 3, 0]);
+}
+
+#[test]
+fn trying_changes_nothing_on_the_screen() {
+    let outcome = explain(
+        "cd $LAB_OUT
+        cat >app <<'END'
+            heapwright-paint --fullscreen --still --frames 30 --linger 60 --json >paint & paint=$!
+            until [ -s paint ]; do sleep 0.05; done
+            cat /sys/kernel/debug/dri/1/state >before
+            heapwright explain --fresh --json >told
+            cat /sys/kernel/debug/dri/1/state >after
+            kill $paint
+END
+        timeout 60 heapwright session --exit-with-last-client -- sh app",
+    );
+    let text = |name| outcome.text(name).unwrap_or_default();
+    let showing = |state: &str| state.contains("imported=yes");
+    assert!(showing(&text("before")), "{}", outcome.tail());
+    assert_eq!(text("before"), text("after"));
+    let cells = json(&outcome, "told")["links"].as_array().cloned().unwrap_or_default();
+    assert!(cells.iter().any(|cell| cell["evidence"] == "probed"), "{cells:#?}");
+}

@@ -22,8 +22,8 @@ use crate::constraints::{Fourcc, Modifier};
 use crate::devices::KmsDevice;
 use crate::heaps::{DumbHeap, Heap, HeapList};
 use crate::links::quirks::{KernelVersion, Rule, Subject, Table};
-use crate::links::{LinkCache, Outcome, probe, probe_scattered};
-use crate::solver::problem::{Evidence, Link, Match, OptionSpec, Participant, Problem, Verdict};
+use crate::links::{LinkCache, LinkStore, Outcome, probe, probe_scattered};
+use crate::solver::problem::{Evidence, HeapFacts, Link, Match, OptionSpec, Participant, Problem, Verdict};
 use crate::solver::{Answer, Resolution, solve};
 
 /// Most answers tried for one want before the last is taken as it is.
@@ -40,6 +40,7 @@ pub struct Allocator {
     pub(super) ledger: Arc<Ledger>,
     quirks: Table,
     kernel: Option<KernelVersion>,
+    store: Option<LinkStore>,
 }
 
 impl Allocator {
@@ -52,7 +53,33 @@ impl Allocator {
             ledger: Arc::default(),
             quirks: Table::default(),
             kernel: KernelVersion::running(),
+            store: None,
         }
+    }
+
+    /// Begins with what earlier processes found out, and has [`Allocator::save_links`] add to it. To be said before
+    /// devices are added.
+    #[must_use]
+    pub fn with_store(mut self, store: LinkStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Keeps what was found out for later processes. Without a store, nothing.
+    ///
+    /// # Errors
+    /// Those of writing the file.
+    pub fn save_links(&mut self) -> std::io::Result<()> {
+        let heaps = self.heap_facts();
+        let Some(store) = &mut self.store else { return Ok(()) };
+        for device in &self.devices {
+            store.note(device, &heaps, &self.links);
+        }
+        store.save()
+    }
+
+    fn heap_facts(&self) -> Vec<HeapFacts> {
+        self.heaps.heaps.iter().map(|heap| heap.facts()).collect()
     }
 
     /// Goes by a table of quirks, as [`quirks::installed`](crate::links::quirks::installed) gives it; without one, only by
@@ -113,10 +140,14 @@ impl Allocator {
         if self.devices.iter().any(|known| known.name() == device.name()) {
             return;
         }
-        probe_scattered(&device, &self.heaps);
         if let Some(heap) = DumbHeap::new(Arc::clone(&device)) {
             self.heaps.heaps.push(Arc::new(heap));
         }
+        if let Some(store) = &self.store {
+            store.recall(&device, &self.heap_facts(), &self.links);
+        }
+        // Not tried again where it was recalled.
+        probe_scattered(&device, &self.heaps);
         self.devices.push(device);
     }
 

@@ -11,7 +11,7 @@ use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant, renderer_participant};
 use crate::heaps::{self, Heap, Root};
 use crate::links::quirks::Table;
-use crate::links::{Probe, probe};
+use crate::links::{LinkStore, Probe, probe};
 use crate::solver::problem::{Evidence, Link, Participant, Problem, Verdict};
 use crate::solver::{Answer, PlaneLayout, solve};
 
@@ -35,6 +35,8 @@ pub struct Question {
     pub participants: Vec<Participant>,
     /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
     pub quirks: Table,
+    /// What earlier processes found out, so that it need not be tried again; what is found out now is added.
+    pub store: Option<LinkStore>,
     /// Whether heaps are left untried: nothing is allocated then, and links say what is declared only.
     pub look_only: bool,
 }
@@ -77,6 +79,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     unseen.extend(found.problems.iter().map(|it| self::unseen(&it.path, &it.error)));
 
     let mut allocator = Allocator::new(heaps).with_quirks(question.quirks.clone());
+    if let Some(store) = &question.store {
+        allocator = allocator.with_store(store.clone());
+    }
     let wanted = |device: &KmsDevice| question.device.as_ref().is_none_or(|name| device.name() == name);
     for device in found.devices.into_iter().filter(wanted) {
         allocator.with_device(Arc::new(device));
@@ -102,6 +107,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     }
     if answers.is_empty() {
         answers.push(answer(&allocator, question, size, None));
+    }
+    if let Err(error) = allocator.save_links() {
+        tracing::debug!(%error, "what was found out is not kept");
     }
     let facts: Vec<_> = allocator.heaps().heaps.iter().map(|heap| heap.facts()).collect();
     let mut pools: BTreeMap<&str, Pool> = BTreeMap::new();
@@ -190,9 +198,13 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
         .map(|heap| {
             let found = layout.as_ref().filter(|_| !question.look_only).map(|layout| {
                 let pair = (layout.format(), layout.modifier());
-                let found = probe(device, &**heap, layout);
-                allocator.links().keep(found.clone(), pair);
-                found
+                let known =
+                    allocator.links().known_of(device.name(), heap.id().as_str(), layout.bytes(), pair);
+                known.unwrap_or_else(|| {
+                    let found = probe(device, &**heap, layout);
+                    allocator.links().keep(found.clone(), pair);
+                    found
+                })
             })?;
             problem.links.push(found.link.clone());
             Some(found)

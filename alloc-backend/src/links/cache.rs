@@ -1,7 +1,7 @@
 //! What has been found out, so that nothing is tried twice without need.
 //!
-//! Kept while the process lives: a probe holds for this kernel, these drivers and these heaps. What is kept stays
-//! small: per device and heap the largest buffer that was accepted and the smallest that was refused.
+//! A probe holds for this kernel, these drivers and these heaps; `store` keeps it for the next process. What is kept
+//! stays small: per device and heap the largest buffer that was accepted and the smallest that was refused.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +35,43 @@ impl LinkCache {
     /// Every probe that is kept.
     pub fn probes(&self) -> Vec<Probe> {
         self.known().probes.iter().map(|(probe, _)| probe.clone()).collect()
+    }
+
+    /// Every probe of a device, with the pair that was tried.
+    pub(super) fn of_device(&self, device: &str) -> Vec<(Probe, (Fourcc, Modifier))> {
+        self.known().probes.iter().filter(|(probe, _)| probe.link.device == device).cloned().collect()
+    }
+
+    /// Every pitch alignment in bytes that a device was found to insist on.
+    pub(super) fn pitch_aligns(&self, device: &str) -> Vec<((Fourcc, Modifier), u64)> {
+        let known = self.known();
+        known
+            .pitches
+            .iter()
+            .filter(|(name, _)| name == device)
+            .map(|(_, rule)| (rule.pair, rule.align))
+            .collect()
+    }
+
+    /// What was tried with a heap, if that holds for a buffer of this size and kind.
+    pub(crate) fn known_of(
+        &self,
+        device: &str,
+        heap: &str,
+        bytes: u64,
+        pair: (Fourcc, Modifier),
+    ) -> Option<Probe> {
+        let holds = |link: &Link| match (link.verdict, link.bytes) {
+            (Verdict::Accepts, Some(tried)) => tried >= bytes,
+            (Verdict::Refuses, Some(tried)) => tried <= bytes,
+            _ => false,
+        };
+        let known = self.known();
+        let found = known.probes.iter().find(|(probe, tried)| {
+            let link = &probe.link;
+            link.device == device && link.heap == heap && *tried == pair && holds(link)
+        });
+        found.map(|(probe, _)| probe.clone())
     }
 
     /// The links that hold for a buffer of about `bytes`. A refusal at more bytes than that is left out: the heap

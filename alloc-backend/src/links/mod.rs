@@ -13,8 +13,10 @@ mod gem;
 mod probe;
 pub mod quirks;
 mod scatter;
+mod store;
 mod test_commit;
 
 pub use cache::LinkCache;
 pub use probe::{Outcome, Probe, Step, check, probe};
 pub use scatter::probe_scattered;
+pub use store::{LinkStore, Trust};

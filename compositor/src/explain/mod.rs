@@ -13,6 +13,7 @@ use std::{
 use heapwright_alloc::{
     explain::{Explanation, Question, explain},
     heaps::Root,
+    links::{LinkStore, Trust},
     solver::{Answer, problem::Participant},
 };
 
@@ -110,6 +111,10 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         participants,
         look_only: args.look_only,
         quirks: quirks::table(),
+        store: (!args.fresh && !args.look_only)
+            .then(LinkStore::usual_path)
+            .flatten()
+            .map(|path| LinkStore::open(&path, Trust::Any)),
     };
     let explanation = explain(&Root::default(), &question);
     let named = args.device.is_none() || !explanation.displays.is_empty();

@@ -20,7 +20,8 @@ use heapwright_alloc::{
     constraints::{Fourcc, Modifier, Size},
     devices::{DeviceError, KmsDevice},
     feedback::{Target, scanout_tranche, tranche},
-    heaps::{self, Root},
+    heaps::{self, HeapList, Root},
+    links::{LinkStore, Trust},
     solver::problem::{Match, OptionSpec, Participant, Role},
 };
 use tracing::{debug, info};
@@ -72,6 +73,15 @@ pub fn takes(name: &str, role: Role, pairs: &[(Fourcc, Modifier)]) -> Participan
     Participant { name: name.to_owned(), role, options: Some(options.collect()), ..Participant::default() }
 }
 
+/// One that knows the quirks of drivers, and what earlier runs have found out.
+fn allocator(heaps: HeapList) -> Allocator {
+    let allocator = Allocator::new(heaps).with_quirks(quirks::table());
+    match LinkStore::usual_path() {
+        Some(path) => allocator.with_store(LinkStore::open(&path, Trust::Tested)),
+        None => allocator,
+    }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Memory::new()
@@ -90,7 +100,7 @@ impl Memory {
         for problem in &heaps.problems {
             info!(path = %problem.path.display(), error = %problem.error, "heap that cannot be used");
         }
-        let shared = Shared { allocator: Allocator::new(heaps).with_quirks(quirks::table()), report: Report::default() };
+        let shared = Shared { allocator: allocator(heaps), report: Report::default() };
         Memory { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -168,6 +178,13 @@ impl Memory {
     /// Takes note of a client's buffer.
     pub fn client_buffer(&self, record: Record) {
         self.lock().report.add(record);
+    }
+
+    /// Keeps what was found out about displays and heaps for the next run.
+    pub fn save_links(&self) {
+        if let Err(error) = self.lock().allocator.save_links() {
+            debug!(%error, "what was found out is not kept");
+        }
     }
 
     /// What was allocated so far, and why.
