@@ -1,4 +1,5 @@
 //! The lab, conformance and hostile-client tests of Heapwright.
 
 pub mod lab;
+pub mod photograph;
 pub mod vkms;

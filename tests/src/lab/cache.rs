@@ -3,12 +3,16 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
 use super::LabError;
+
+/// Artefacts of one kind that are kept: what is used now, and what a step back in the history wants.
+const KEPT: usize = 2;
 
 /// A directory of artefacts, outside of any checkout.
 #[derive(Debug, Clone)]
@@ -43,7 +47,8 @@ impl Cache {
 
     /// The directory of the artefact `name` made from `inputs`; `build` fills it, if it is not there yet.
     ///
-    /// Others that want the same meanwhile wait. What a failed build leaves is removed.
+    /// Others that want the same meanwhile wait. What a failed build leaves is removed; after one that succeeded, only the
+    /// most recently used artefacts of this name are kept.
     ///
     /// # Errors
     /// Those of `build`, and [`LabError::File`].
@@ -62,6 +67,7 @@ impl Cache {
             hash.finalize().iter().take(8).fold(String::new(), |key, byte| key + &format!("{byte:02x}"));
         let done = self.directory.join(format!("{name}-{key}"));
         if done.is_dir() {
+            used_now(&done);
             return Ok(done);
         }
         let lock_path = self.directory.join(format!("{name}.lock"));
@@ -83,8 +89,31 @@ impl Cache {
             return Err(error);
         }
         fs::rename(&partial, &done).map_err(LabError::file(&done))?;
+        used_now(&done);
+        self.drop_old(name);
         Ok(done)
     }
+
+    /// Removes all but the newest artefacts of a name. What can't be removed, or was just now by another, may stay.
+    fn drop_old(&self, name: &str) {
+        let of_name = |path: &PathBuf| {
+            let key = path.file_name().and_then(|file| file.to_str()?.strip_prefix(name)?.strip_prefix('-'));
+            key.is_some_and(|key| key.len() == 16 && key.bytes().all(|it| it.is_ascii_hexdigit()))
+        };
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        let paths = entries.flatten().map(|entry| entry.path()).filter(of_name);
+        let mut all: Vec<_> =
+            paths.filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path))).collect();
+        all.sort();
+        for (_, old) in all.iter().rev().skip(KEPT) {
+            let _ = fs::remove_dir_all(old);
+        }
+    }
+}
+
+/// Notes that an artefact is in use, for the choice of those to drop. Another user's can't be noted, and need not be.
+fn used_now(artefact: &Path) {
+    let _ = fs::File::open(artefact).and_then(|directory| directory.set_modified(SystemTime::now()));
 }
 
 #[cfg(test)]
@@ -110,6 +139,25 @@ mod tests {
         assert_ne!(make(&["ab", ""]), first, "the borders between inputs count");
         assert_eq!(runs.get(), 2);
         assert!(first.join("made").exists());
+    }
+
+    #[test]
+    fn of_each_name_the_most_recently_used_two_stay() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache { directory: directory.path().to_owned() };
+        let make = |name: &str, input: &str| cache.artefact(name, &[input], |_| Ok(())).expect("an artefact");
+        let aged = |path: &Path, hours: u64| {
+            let then = SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+            fs::File::open(path).and_then(|it| it.set_modified(then)).expect("a time");
+        };
+        let (first, second, other) = (make("thing", "1"), make("thing", "2"), make("thing-else", "1"));
+        aged(&first, 3);
+        aged(&second, 2);
+        aged(&other, 9);
+        make("thing", "1");
+        let third = make("thing", "3");
+        let there = [&first, &second, &third, &other].map(|path| path.is_dir());
+        assert_eq!(there, [true, false, true, true]);
     }
 
     #[test]

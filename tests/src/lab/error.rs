@@ -57,6 +57,17 @@ pub enum LabError {
         /// The mark that was asked for.
         name: String,
     },
+    /// No emulator.
+    #[error("there is no qemu-system-x86_64: install the package qemu-system-x86")]
+    NoQemu,
+    /// A test program for a guest.
+    #[error("cannot build the test {name}; the end of what cargo says:\n{tail}")]
+    Build {
+        /// The test.
+        name: String,
+        /// The last lines of it.
+        tail: String,
+    },
     /// Programs under test are not where they should be.
     #[error("{path} is missing: build it first with `cargo build --workspace --bins --examples`")]
     NotBuilt {

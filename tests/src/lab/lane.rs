@@ -1,15 +1,21 @@
 //! The kinds of guest.
 
-use super::{LabError, Outcome, Scenario, cache::Cache, kernel, root, uml};
+use super::{LabError, Outcome, Scenario, cache::Cache, kernel, qemu, root, uml};
 
 /// A kind of guest. All run the same scenarios.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub enum Lane {
-    /// User-Mode Linux: boots in a second; vkms, vgem, the system heap and udmabuf; no CMA.
+    /// User-Mode Linux: boots in a second; vkms, vgem, the system heap and udmabuf; no CMA. Has `lab-mark`.
     Uml,
+    /// QEMU without KVM: boots in 6 seconds; vkms, bochs and virtio-gpu, the system heap, CMA behind two heaps, and
+    /// udmabuf. Has `lab-shot` and `lab-input`.
+    Qemu,
 }
 
 impl Lane {
+    /// All of them.
+    pub const ALL: [Lane; 2] = [Lane::Uml, Lane::Qemu];
+
     /// Builds what the lane's guests are made of, if it is not there.
     ///
     /// # Errors
@@ -17,18 +23,18 @@ impl Lane {
     pub fn prepare(self, progress: &mut dyn FnMut(&str)) -> Result<(), LabError> {
         let cache = Cache::open()?;
         match self {
-            Lane::Uml => {
-                kernel::uml(&cache, progress)?;
-                root::debian(&cache, progress)?;
-                Ok(())
-            }
-        }
+            Lane::Uml => kernel::uml(&cache, progress)?,
+            Lane::Qemu => kernel::qemu(&cache, progress)?,
+        };
+        root::debian(&cache, progress)?;
+        Ok(())
     }
 
     /// Runs a scenario; `live` gets its output line by line.
     pub(super) fn run(self, scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Outcome, LabError> {
         match self {
             Lane::Uml => uml::run(scenario, live),
+            Lane::Qemu => qemu::run(scenario, live),
         }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`lane`] | the kinds of guest: User-Mode Linux now, QEMU later, one interface |
+//! | [`lane`] | the kinds of guest: User-Mode Linux and QEMU, one interface |
 //! | [`scenario`] | what is run in a guest, and what came of it |
-//! | [`mod@uml`] | booting a User-Mode Linux guest |
+//! | [`mod@uml`], [`mod@qemu`] | booting a guest of each kind |
+//! | `guest`, `exchange` | a running guest and what it says; the directory it shares with the host |
+//! | `monitor` | photographs of a QEMU guest's screens, its keyboard and tablet |
 //! | [`kernel`], [`root`] | what a guest is made of, built once and cached |
+//! | [`program`] | test programs of the workspace, for a guest |
 //! | [`mirror`] | Debian packages of another release, by the host's own apt |
 //! | [`cache`] | artefacts keyed by what they are made from |
 //! | [`cpu`], [`mark`] | processor time of a guest and of each of its processes, taken on the host |
@@ -13,10 +16,15 @@
 pub mod cache;
 pub mod cpu;
 pub mod error;
+mod exchange;
+mod guest;
 pub mod kernel;
 pub mod lane;
 pub mod mark;
 pub mod mirror;
+mod monitor;
+pub mod program;
+pub mod qemu;
 pub mod root;
 pub mod scenario;
 pub mod step;
@@ -25,10 +33,17 @@ pub mod uml;
 pub use error::LabError;
 pub use lane::Lane;
 pub use mark::{Between, Mark, Process};
+pub use program::test_program;
 pub use scenario::{Outcome, Scenario};
 
 /// A scenario for the User-Mode Linux lane.
 #[must_use]
 pub fn uml() -> Scenario {
     Scenario::new(Lane::Uml)
+}
+
+/// A scenario for the QEMU lane.
+#[must_use]
+pub fn qemu() -> Scenario {
+    Scenario::new(Lane::Qemu)
 }
