@@ -1,5 +1,8 @@
 //! Framebuffers from dma-bufs, without GBM: PRIME import, AddFB2 with the modifier as given.
 //!
+//! A driver from before modifiers (virtio-gpu) takes none, and means LINEAR: it is told nothing, and what it shows is
+//! called INVALID, as its planes are.
+//!
 //! The GEM handle is closed as soon as the framebuffer exists, since the framebuffer keeps the memory. Two imports
 //! of one dma-buf on one file give the same handle with no count of its own, so no handle may outlive the import.
 
@@ -18,6 +21,7 @@ use ::smithay::{
         },
     },
     reexports::drm::{
+        Device as _, DriverCapability,
         buffer::{Handle, PlanarBuffer},
         control::{Device as _, FbCmd2Flags, framebuffer},
     },
@@ -37,6 +41,9 @@ pub enum FramebufferError {
         "the buffer's modifier is INVALID: the display cannot know its layout; allocate it with an explicit one"
     )]
     ImplicitModifier,
+    /// A driver from before modifiers.
+    #[error("the display's driver knows no modifiers, so it can only show LINEAR buffers, not {0:?}")]
+    NoModifiers(Modifier),
     /// The display's driver does not take the memory.
     #[error(
         "PRIME import: {0}; the display cannot use this memory: allocate it from a heap that the display accepts"
@@ -122,6 +129,8 @@ impl Drop for Imported<'_> {
 struct Layout<'a> {
     dmabuf: &'a Dmabuf,
     format: Fourcc,
+    /// Where the driver takes one.
+    modifier: Option<Modifier>,
     handles: [Option<Handle>; 4],
 }
 
@@ -144,7 +153,7 @@ impl PlanarBuffer for Layout<'_> {
     }
 
     fn modifier(&self) -> Option<Modifier> {
-        Some(self.dmabuf.format().modifier)
+        self.modifier
     }
 
     fn pitches(&self) -> [u32; 4] {
@@ -175,21 +184,26 @@ pub fn framebuffer_of(
     if modifier == Modifier::Invalid {
         return Err(FramebufferError::ImplicitModifier);
     }
+    let explicit = drm.get_driver_capability(DriverCapability::AddFB2Modifiers).is_ok_and(|takes| takes == 1);
+    if !explicit && modifier != Modifier::Linear {
+        return Err(FramebufferError::NoModifiers(modifier));
+    }
     let code = dmabuf.format().code;
     let format = if opaque && has_alpha(code) { get_opaque(code).unwrap_or(code) } else { code };
     let imported = Imported::new(drm, dmabuf).map_err(FramebufferError::Import)?;
-    let layout = Layout { dmabuf, format, handles: imported.handles };
-    let handle = drm.add_planar_framebuffer(&layout, FbCmd2Flags::MODIFIERS).map_err(|source| {
-        FramebufferError::AddFramebuffer {
+    let layout = Layout { dmabuf, format, modifier: explicit.then_some(modifier), handles: imported.handles };
+    let flags = if explicit { FbCmd2Flags::MODIFIERS } else { FbCmd2Flags::empty() };
+    let handle =
+        drm.add_planar_framebuffer(&layout, flags).map_err(|source| FramebufferError::AddFramebuffer {
             width: dmabuf.width(),
             height: dmabuf.height(),
             format,
             modifier,
             pitch: dmabuf.strides().next().unwrap_or(0),
             source,
-        }
-    })?;
+        })?;
     trace!(?handle, %format, "framebuffer made");
+    let modifier = if explicit { modifier } else { Modifier::Invalid };
     Ok(PrimeFramebuffer { handle, format: Format { code: format, modifier }, drm: drm.clone() })
 }
 

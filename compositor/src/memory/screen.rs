@@ -49,7 +49,12 @@ impl Allocator for ScreenAllocator {
         modifiers: &[Modifier],
     ) -> Result<Dmabuf, ScreenError> {
         let format = Code(fourcc as u32);
-        let pairs: Vec<_> = modifiers.iter().map(|modifier| (format, Mod(u64::from(*modifier)))).collect();
+        // A driver from before modifiers means LINEAR when it names none.
+        let named = |modifier: &Modifier| match modifier {
+            Modifier::Invalid => Mod::LINEAR,
+            other => Mod(u64::from(*other)),
+        };
+        let pairs: Vec<_> = modifiers.iter().map(|modifier| (format, named(modifier))).collect();
         let display =
             Participant { device: Some(self.device.clone()), ..takes(&self.output, Role::Scanout, &pairs) };
         let name = format!("{} output", self.output);
