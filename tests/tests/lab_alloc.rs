@@ -1,34 +1,17 @@
-//! heapwright-alloc against a real kernel: its `kernel_lab` and `kernel_pool` tests, run in a guest.
+//! heapwright-alloc against real kernels: its `kernel_lab`, `kernel_pool` and `kernel_cma` tests, run in guests.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::time::Duration;
 
-use heapwright_tests::lab;
+use heapwright_tests::lab::{self, Scenario};
 
-/// Builds the tests and says where they are. All of the workspace is named, so that nothing is built that `cargo test
-/// --workspace` has not built already.
+/// Runs all ignored tests of a program in a guest, where none may be left out.
 #[allow(clippy::expect_used, reason = "a test helper")]
-fn kernel_tests(name: &str) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["test", "--workspace", "--test", name, "--no-run", "--message-format=json"];
-    let output = Command::new(cargo).args(arguments).output().expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .expect("the test program")
-}
-
-/// Runs one test program in a guest.
-#[allow(clippy::expect_used, reason = "a test helper")]
-fn passes(name: &str) {
-    let program = kernel_tests(name);
-    let (directory, name) = (program.parent().expect("a directory"), program.file_name().expect("a name"));
-    let outcome = lab::uml()
+fn all_pass(name: &str, guest: Scenario) {
+    let program = lab::test_program(name).expect("the tests");
+    let (directory, file) = (program.parent().expect("a directory"), program.file_name().expect("a name"));
+    let outcome = guest
         .mount(directory, "/run/tests")
-        .timeout(Duration::from_secs(180))
-        .run(&format!("/run/tests/{} --ignored --nocapture", name.to_string_lossy()))
+        .run(&format!("/run/tests/{} --ignored --nocapture", file.to_string_lossy()))
         .expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     let all_ran = outcome.output.contains(" 0 ignored;") && !outcome.output.contains("running 0 tests");
@@ -37,10 +20,15 @@ fn passes(name: &str) {
 
 #[test]
 fn heaps_devices_and_buffers_do_on_a_real_kernel_what_they_say() {
-    passes("kernel_lab");
+    all_pass("kernel_lab", lab::uml().timeout(Duration::from_secs(180)));
 }
 
 #[test]
 fn pools_keep_owners_apart_and_nothing_leaks_when_a_real_kernel_fails() {
-    passes("kernel_pool");
+    all_pass("kernel_pool", lab::uml().timeout(Duration::from_secs(300)));
+}
+
+#[test]
+fn contiguous_memory_and_displays_that_differ_are_told_apart_and_used_rightly() {
+    all_pass("kernel_cma", lab::qemu().timeout(Duration::from_secs(300)));
 }

@@ -34,7 +34,7 @@ impl Exchange {
         for (name, value) in &scenario.environment {
             mounts.push_str(&format!("export {name}={}\n", quoted(value)));
         }
-        for name in ["out", "marks", "answers", "bin"] {
+        for name in ["out", "marks", "asks", "answers", "bin"] {
             let path = exchange.file(name);
             fs::create_dir(&path).map_err(LabError::file(path))?;
         }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{LabError, guest::Host};
 
-/// How the guest's `lab-ask` says what it wants: its number, what it is called as, and its arguments.
-const ASK: &str = "@@lab ask ";
+/// How the guest's `lab-ask` rings, after it has left a file that says what it wants.
+const BELL: &str = "@@lab ask";
 /// The monitor answers as soon as the machine's main loop comes round.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The whole of a tablet's axis (QEMU docs, `InputMoveEvent`).
@@ -118,19 +118,29 @@ fn events(action: &str) -> Option<Value> {
 
 impl Host for Monitor {
     fn asked(&mut self, line: &str) -> Result<bool, LabError> {
-        let Some(request) = line.strip_prefix(ASK) else { return Ok(false) };
-        let mut words = request.split_whitespace();
-        let Some(number) = words.next().filter(|number| number.chars().all(|it| it.is_ascii_digit())) else {
-            return Ok(true);
-        };
-        let words: Vec<_> = words.collect();
+        // Any line may hold the end of a bell that the guest's kernel has talked into.
+        let asks = self.directory.join("asks");
+        for entry in fs::read_dir(&asks).map_err(LabError::file(&asks))?.flatten() {
+            let number = entry.file_name().to_string_lossy().into_owned();
+            if number.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.serve(&entry.path(), &number)?;
+            }
+        }
+        Ok(line == BELL)
+    }
+}
+
+impl Monitor {
+    fn serve(&mut self, ask: &Path, number: &str) -> Result<(), LabError> {
+        let request = fs::read_to_string(ask).map_err(LabError::file(ask))?;
+        fs::remove_file(ask).map_err(LabError::file(ask))?;
+        let words: Vec<_> = request.lines().collect();
         let said = self.request(&words).err().unwrap_or_default();
         // In one step, so that the guest finds none half.
         let answer = self.directory.join("answers").join(number);
         let part = answer.with_extension("part");
         fs::write(&part, said).map_err(LabError::file(&part))?;
-        fs::rename(&part, &answer).map_err(LabError::file(answer))?;
-        Ok(true)
+        fs::rename(&part, &answer).map_err(LabError::file(answer))
     }
 }
 

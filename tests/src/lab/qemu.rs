@@ -18,8 +18,8 @@ use super::{
 };
 
 const PROGRAM: &str = "qemu-system-x86_64";
-/// With KVM or without it, no processor newer than this boots on all of QEMU 7 to 10; `max` panics the kernel.
-const PROCESSOR: &str = "Haswell-noTSX";
+/// One that Debian's programs and llvmpipe run well on, without what QEMU says it cannot emulate; `max` panics the kernel.
+const PROCESSOR: &str = "Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid";
 /// The displays, by the name that `lab-shot` takes, beside the kernel's own vkms, which has no screen.
 const DISPLAYS: [(&str, &str); 2] = [("bochs", "bochs-display"), ("virtio", "virtio-gpu-pci")];
 /// The command with which a script asks something of the host, under the names of what it asks.
@@ -41,15 +41,16 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     programs.push(("lab-mark", LAB_MARK));
     let exchange = Exchange::new(scenario, &mounts(scenario), &programs)?;
 
-    // The machine's monitor is its standard input; the consoles are its standard output and error.
+    // The machine's monitor is its standard input, its console its standard output; the error is for what comes before.
     let (monitor, theirs) = UnixStream::pair().map_err(LabError::file("a socket"))?;
     let mut command = Command::new(PROGRAM);
     command
         .args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-smp", "2", "-m", &scenario.memory])
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none"])
         .args(["-chardev", "socket,id=monitor,fd=0", "-mon", "chardev=monitor,mode=control"])
-        .args(["-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console"])
-        .args(["-chardev", "file,id=requests,path=/dev/stderr", "-serial", "chardev:requests"])
+        .args(["-chardev", "file,id=console,path=/dev/stdout", "-device", "virtio-serial-pci"])
+        .args(["-device", "virtconsole,chardev=console"])
+        .args(["-chardev", "file,id=early,path=/dev/stderr", "-serial", "chardev:early"])
         .args(["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
     for (name, device) in DISPLAYS {
         command.args(["-device", &format!("{device},id={name},xres=1024,yres=768")]);
@@ -102,7 +103,7 @@ fn kernel_arguments(scenario: &Scenario) -> String {
     );
     let arguments = scenario.kernel_arguments.join(" ");
     format!(
-        "console=ttyS0 root=root rootfstype=9p rootflags={NINE_P},{KEPT} ro quiet panic=-1 {arguments} \
+        "console=hvc0 earlycon=uart8250,io,0x3f8 root=root rootfstype=9p rootflags={NINE_P},{KEPT} ro quiet panic=-1 {arguments} \
          init=/bin/sh -- -c \"{init}\""
     )
 }

@@ -90,8 +90,9 @@ impl Scenario {
 
     /// Runs a shell script as root in a new guest.
     ///
-    /// `$LAB_OUT` is a directory whose files the outcome gives back. `lab-mark NAME` notes processor times for
-    /// [`Outcome::between`]. The guest ends with the script; what it left running is killed.
+    /// `$LAB_OUT` is a directory whose files the outcome gives back. In the User-Mode Linux lane, `lab-mark NAME` notes
+    /// processor times for [`Outcome::between`]; in QEMU's, `lab-shot DISPLAY NAME` photographs a screen (bochs or virtio) into
+    /// `$LAB_OUT/NAME.ppm`, and `lab-input ACTION...` types and points. Each returns when it is done. The guest ends with the script; what it left running is killed.
     ///
     /// # Errors
     /// [`LabError`] when the guest fails; a script that fails is an [`Outcome`].
