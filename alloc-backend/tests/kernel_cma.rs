@@ -169,3 +169,29 @@ fn when_contiguous_memory_runs_dry_the_panel_is_dropped_and_served_again_when_so
     assert!(served(&allocator.allocate(&optional).unwrap()), "the panel is served again");
     assert!(served(&allocator.allocate(&want(vec![painter(), needed])).unwrap()));
 }
+
+#[test]
+#[ignore = "needs the lab: a CMA area that can be broken to pieces"]
+fn free_memory_in_small_holes_is_found_out_by_failing_and_the_answer_degrades() {
+    let _turn = turn();
+    let heap = Arc::clone(&contiguous()[0]);
+    let mut blocks: Vec<_> =
+        (0..64).map_while(|_| heap.allocate(&Request::bytes(MIB, "block")).ok()).map(Some).collect();
+    blocks.iter_mut().step_by(2).for_each(|block| *block = None);
+    let free = heap.facts().free.unwrap();
+    assert!(free >= 16 * MIB, "{free} bytes ought to be free, in holes of 1 MiB");
+
+    let allocator = Allocator::new(heaps::list(&Root::default()));
+    let made = allocator.allocate(&want(vec![painter(), panel()])).unwrap();
+    assert_eq!(made.resolution.dropped, ["panel"], "{:?}", made.resolution);
+    // The numbers promised room, so both nodes of the pool were asked and are named.
+    assert_eq!(made.failures.len(), 2, "{:?}", made.failures);
+    assert!(made.failures.iter().all(|it| it.to_string().contains("out of memory")), "{:?}", made.failures);
+    let needed = Participant { required: true, ..panel() };
+    let error = allocator.allocate(&want(vec![painter(), needed])).unwrap_err().to_string();
+    assert!(error.contains(heap.id().as_str()) && error.contains("out of memory"), "{error}");
+
+    drop(blocks);
+    let made = allocator.allocate(&want(vec![painter(), panel()])).unwrap();
+    assert!(made.resolution.dropped.is_empty() && made.failures.is_empty(), "{made:?}");
+}
