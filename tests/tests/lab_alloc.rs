@@ -1,4 +1,4 @@
-//! heapwright-alloc against real kernels: its `kernel_lab`, `kernel_pool` and `kernel_cma` tests, run in guests.
+//! heapwright-alloc against real kernels: its `kernel_*` tests that need one, run in guests.
 
 use std::time::Duration;
 
@@ -26,6 +26,11 @@ fn heaps_devices_and_buffers_do_on_a_real_kernel_what_they_say() {
 #[test]
 fn pools_keep_owners_apart_and_nothing_leaks_when_a_real_kernel_fails() {
     all_pass("kernel_pool", lab::uml().timeout(Duration::from_secs(300)));
+}
+
+#[test]
+fn smithays_frames_lie_in_kernel_heaps_and_are_not_drawn_over_while_shown() {
+    all_pass("kernel_smithay", lab::uml().timeout(Duration::from_secs(180)));
 }
 
 #[test]
