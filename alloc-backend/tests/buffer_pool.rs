@@ -168,6 +168,18 @@ fn what_left_the_process_never_goes_to_another_owner_where_the_kernel_does_not_c
 }
 
 #[test]
+fn what_comes_back_after_its_owner_was_forgotten_is_kept_only_if_it_never_left() {
+    let (heap, pool) = (fake("h0"), BufferPool::new(WIPING));
+    let [stayed, left] = [(); 2].map(|()| pool.take(&heap, &layout(64), ALICE, "a").unwrap());
+    let outside = left.export().unwrap();
+    pool.forget(ALICE);
+    drop((stayed, left));
+    assert_eq!((pool.idle().count, pool.metrics().frees), (1, 1));
+    assert_eq!(pool.used_by(ALICE), Amount::default());
+    drop(outside);
+}
+
+#[test]
 fn memory_that_the_cpu_cannot_wipe_is_freed_and_another_owner_gets_fresh_memory() {
     let heap = Fake { read_only: true, ..fake("h0") };
     let pool = BufferPool::new(WIPING);

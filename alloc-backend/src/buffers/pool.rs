@@ -161,6 +161,12 @@ impl Shared {
         let item = Stored { buffer, counted: loan.counted };
         let idle = Idle::new(item, loan.key.clone(), loan.owner, Arc::clone(&loan.pool), bytes, exported);
         let mut books = self.books();
+        // A loan is on its owner's account, so an owner without one was forgotten. What may still be held outside is
+        // nobody's then, and is not waited for.
+        if exported && books.owners.used(&loan.owner).is_none() {
+            books.strike(std::slice::from_ref(&idle));
+            return;
+        }
         if !exported {
             books.owners.give_back(&loan.owner, Amount::one(bytes));
         }
