@@ -18,6 +18,7 @@ pub mod fourcc;
 pub mod layout;
 pub mod memory;
 pub mod modifier;
+mod modifier_family;
 pub mod size;
 
 pub use counts::Counts;

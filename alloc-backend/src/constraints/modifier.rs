@@ -6,13 +6,15 @@ use std::str::FromStr;
 use drm_fourcc::DrmModifier;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::modifier_family::Family;
+
 /// A DRM format modifier, written by its well-known name (`LINEAR`, `I915_X_TILED`) or as hex
 /// (`0x0800000000000041`).
 ///
 /// Names are those of `drm_fourcc.h` without `DRM_FORMAT_MOD_` and without the `FORMAT_MOD_` of
-/// `I915_FORMAT_MOD_X_TILED`; both long forms are read too. Parametrised modifiers (AMD, Arm AFBC and AFRC,
-/// NVIDIA block-linear, Amlogic FBC) have no single name and are hex. Modifiers are compared as numbers; a
-/// name never decides anything.
+/// `I915_FORMAT_MOD_X_TILED`; both long forms are read too. Modifiers with parameters are written with them:
+/// `ARM_AFBC(16x16,SPARSE)`, `AMD(GFX10,64K_R_X,PIPE_XOR_BITS=2)`, `NVIDIA_BLOCK_LINEAR_2D(s=1,g=2,k=0x06,h=4)`,
+/// `BROADCOM_SAND128(COL_HEIGHT=1088)`. Modifiers are compared as numbers; a name never decides anything.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct Modifier(pub u64);
 
@@ -95,9 +97,10 @@ impl Modifier {
 
 impl fmt::Display for Modifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
-            None => write!(f, "0x{:016x}", self.0),
+        match (self.name(), Family::of(self.0)) {
+            (Some(name), _) => f.pad(name),
+            (None, Some(family)) => family.write(self.0, f),
+            (None, None) => write!(f, "0x{:016x}", self.0),
         }
     }
 }
@@ -111,7 +114,7 @@ impl fmt::Debug for Modifier {
 /// A text that is no modifier.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "'{0}' is not a modifier; write LINEAR, INVALID, a name of drm_fourcc.h like I915_X_TILED, or 0x and hex digits"
+    "'{0}' is not a modifier; write LINEAR, INVALID, a name of drm_fourcc.h like I915_X_TILED, one with parameters like ARM_AFBC(16x16,SPARSE), or 0x and hex digits"
 )]
 pub struct ParseModifierError(String);
 
@@ -132,7 +135,7 @@ impl FromStr for Modifier {
             Some(rest) => name.strip_prefix("I915_") == Some(rest),
             None => *name == short,
         });
-        known.map(|(value, _)| Modifier(*value)).ok_or_else(wrong)
+        known.map(|(value, _)| *value).or_else(|| Family::read(text)).map(Modifier).ok_or_else(wrong)
     }
 }
 
@@ -186,11 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn parametrised_modifiers_are_hex() {
-        let afbc = Modifier(0x0800_0000_0000_0041);
-        assert_eq!(afbc.to_string(), "0x0800000000000041");
-        assert_eq!("0x0800000000000041".parse(), Ok(afbc));
+    fn hex_is_read_whatever_the_modifier_is_called() {
+        assert_eq!("0x0800000000000041".parse(), "ARM_AFBC(16x16,SPARSE)".parse::<Modifier>());
         assert_eq!("0x0".parse(), Ok(Modifier::LINEAR));
+        assert_eq!(Modifier(0x0f00_0000_0000_0041).to_string(), "0x0f00000000000041");
     }
 
     #[test]
