@@ -25,7 +25,7 @@ pub(super) struct Slot {
     /// Options for one (format, modifier), sorted by it.
     exact: Range<usize>,
     /// Options with `any`.
-    wild: Range<usize>,
+    pub wild: Range<usize>,
     /// Whether options were left out because the picture's size does not suit them.
     pub lost_some: bool,
 }

@@ -27,7 +27,7 @@ pub(super) fn of_solution(prepared: &Prepared<'_>, found: &Found) -> Vec<Reason>
     let pairs = writer.offered_pairs();
     writer.reasons.reserve(MOST.min(pairs.len() + prepared.heaps.len()));
     writer.heaps(Some(found.pair()));
-    writer.dropped(found);
+    writer.dropped(found, &pairs);
     writer.pairs(&pairs, Some(found.heap()));
     writer.alternatives(found);
     writer.reasons
@@ -123,9 +123,14 @@ impl<'p, 'a> Writer<'p, 'a> {
         }
     }
 
-    /// Every participant that was dropped.
-    fn dropped(&mut self, found: &Found) {
+    /// Every participant that was dropped. One that shares no (format, modifier) with the satisfied ones is told
+    /// so: another heap would not help it. The others are told what keeps them from the answer as it is.
+    fn dropped(&mut self, found: &Found, pairs: &[Pair]) {
         let prepared = self.prepared;
+        if self.taken.iter().all(|at| *at != DROPPED) {
+            return;
+        }
+        let shared = self.shared(pairs);
         for part in &prepared.parts {
             if self.is_full() {
                 return;
@@ -134,7 +139,9 @@ impl<'p, 'a> Writer<'p, 'a> {
                 continue;
             }
             self.chosen.copy_from_slice(self.taken);
-            let why = match self.witness.part_refuses_heap(part, found.heap()) {
+            let apart = shared.as_ref().is_some_and(|shared| self.takes_none(part, shared));
+            let refusal = if apart { None } else { self.witness.part_refuses_heap(part, found.heap()) };
+            let why = match refusal {
                 Some(why) => Some(why),
                 None => match self.choose_of(part, found.pair()) {
                     Err(why) => Some(why),
@@ -146,6 +153,35 @@ impl<'p, 'a> Writer<'p, 'a> {
                 self.push(Rejected { participant, ..Rejected::default() }, why);
             }
         }
+    }
+
+    /// The pairs that all satisfied participants take; `None` where somebody takes any, so that pairs can be
+    /// shared that no single option names.
+    fn shared(&self, pairs: &[Pair]) -> Option<Vec<Pair>> {
+        let prepared = self.prepared;
+        let mut left = pairs.to_vec();
+        for slot in satisfied(prepared, self.taken).flat_map(|part| part.slots.clone()) {
+            let mut cursor = 0;
+            if !prepared.choices.slot(slot)?.wild.is_empty() {
+                return None;
+            }
+            left.retain(|pair| prepared.choices.best(slot, *pair, &mut cursor).is_some());
+        }
+        Some(left)
+    }
+
+    /// Whether a participant names what it takes, and it is none of these pairs.
+    fn takes_none(&self, part: &Part<'a>, pairs: &[Pair]) -> bool {
+        let choices = &self.prepared.choices;
+        let mut left = pairs.to_vec();
+        for slot in part.slots.clone() {
+            let mut cursor = 0;
+            if choices.slot(slot).is_none_or(|slot| !slot.wild.is_empty()) {
+                return false;
+            }
+            left.retain(|pair| choices.best(slot, *pair, &mut cursor).is_some());
+        }
+        left.is_empty()
     }
 
     /// Every (format, modifier) but the answer's, judged in one heap.
