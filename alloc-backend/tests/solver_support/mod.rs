@@ -6,8 +6,27 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 
-/// `XR24`, `RG24`, `NV12`, `YU12`, `NV24`, and one without a known layout.
-pub const FORMATS: [&str; 6] = ["XR24", "RG24", "NV12", "YU12", "NV24", "ZZ99"];
+/// What stands for `NV12` and `YU12` in one problem: few formats in each, so that participants still agree.
+const PALETTE: [&str; 8] = ["NV12", "NV21", "P010", "YU12", "YUYV", "NV24", "RG24", "XR24"];
+
+fn palette() -> BoxedStrategy<[Fourcc; 2]> {
+    let one = || prop::sample::select(PALETTE.to_vec()).prop_map(|text| text.parse().unwrap());
+    prop_oneof![1 => Just([Fourcc::NV12, Fourcc::YUV420]), 3 => [one(), one()]].boxed()
+}
+
+/// Puts a palette's formats in the place of `NV12` and `YU12`.
+fn paint(participant: &mut Participant, [nv12, yuv420]: [Fourcc; 2]) {
+    let alternatives = participant.alternatives.iter_mut().flatten();
+    let grouped = participant.groups.iter_mut().flatten().flatten();
+    let listed = alternatives.chain(grouped).flat_map(|alternative| &mut alternative.options);
+    for option in participant.options.iter_mut().flatten().chain(listed) {
+        option.format = match option.format {
+            Match::Is(Fourcc::NV12) => Match::Is(nv12),
+            Match::Is(Fourcc::YUV420) => Match::Is(yuv420),
+            other => other,
+        };
+    }
+}
 
 fn format() -> BoxedStrategy<Match<Fourcc>> {
     prop_oneof![
@@ -58,7 +77,8 @@ fn layout() -> BoxedStrategy<LayoutLimits> {
         ),
     );
     let rest = (
-        weighted(0.08, align()),
+        // Large ones too, or padding between planes never decides anything.
+        weighted(0.1, prop_oneof![1 => align(), 1 => prop::sample::select(vec![500_u64, 1024, 2048])]),
         weighted(0.08, align()),
         weighted(0.08, 0_u64..100),
         weighted(0.08, align()),
@@ -269,16 +289,21 @@ pub fn problem() -> BoxedStrategy<Problem> {
         (heap("h0"), heap("h1"), heap("h2"), prop_oneof![1 => Just(0_usize), 30 => 1_usize..=3]),
         vec(link(), 0..4),
         prop::sample::subsequence(vec!["d0".to_owned(), "d1".to_owned(), "d9".to_owned()], 0..=3),
+        palette(),
     )
-        .prop_map(|((width, height, count), (a, b, c, d, people), (h0, h1, h2, heaps), links, iommu)| {
-            Problem {
-                size: Size::new(width, height),
-                count,
-                participants: [a, b, c, d].into_iter().take(people).collect(),
-                heaps: [h0, h1, h2].into_iter().take(heaps).collect(),
-                links,
-                iommu,
-            }
-        })
+        .prop_map(
+            |((width, height, count), (a, b, c, d, people), (h0, h1, h2, heaps), links, iommu, palette)| {
+                let mut participants: Vec<Participant> = [a, b, c, d].into_iter().take(people).collect();
+                participants.iter_mut().for_each(|participant| paint(participant, palette));
+                Problem {
+                    size: Size::new(width, height),
+                    count,
+                    participants,
+                    heaps: [h0, h1, h2].into_iter().take(heaps).collect(),
+                    links,
+                    iommu,
+                }
+            },
+        )
         .boxed()
 }
