@@ -468,6 +468,9 @@ fn a_machine_that_runs_out_of_memory_degrades_and_recovers() {
     assert_eq!(held(), before);
 }
 
+/// The long run, a quarter of an hour: build with `cargo test -p heapwright-alloc --test kernel_pool --no-run`, then run the
+/// program that cargo names with `lab uml --timeout 2700 --mount ITS_DIRECTORY:/run/tests --env HEAPWRIGHT_CYCLES=1000000
+/// '/run/tests/PROGRAM --ignored --nocapture many_cycles'`.
 #[test]
 #[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
 fn many_cycles_leave_memory_descriptors_and_dma_bufs_as_they_were() {
