@@ -11,6 +11,8 @@
 
 mod solver_support;
 
+use std::cmp::Ordering;
+
 use heapwright_alloc::solver::problem::*;
 use heapwright_alloc::solver::{Answer, Culprit, Resolution, solve};
 use proptest::prelude::*;
@@ -103,6 +105,14 @@ struct Trial {
     bytes: u64,
     count: u64,
     planes: Vec<(u64, u64, u64)>,
+    satisfied: Vec<String>,
+}
+
+impl Trial {
+    /// What makes one answer better than another.
+    fn rank(&self) -> impl Ord {
+        (self.cost, self.tie.clone())
+    }
 }
 
 impl Question {
@@ -428,7 +438,9 @@ impl Question {
         let order = taken.iter().flat_map(|t| &t.options).map(|(_, place, _)| *place as u64).sum();
         let grade = devices.iter().map(|(_, grade)| grade).sum();
         let tie = (order, modifier.0, format.0, grade, self.pool(heap), heap.id.clone());
-        Some(Trial { cost, tie, bytes, count, planes: laid })
+        let mut satisfied: Vec<String> = taken.iter().map(|t| t.who.name.clone()).collect();
+        satisfied.sort();
+        Some(Trial { cost, tie, bytes, count, planes: laid, satisfied })
     }
 
     fn rank(&self, taken: &Taken<'_>) -> u64 {
@@ -448,11 +460,11 @@ impl Question {
         taken.options.iter().map(|(_, _, option)| of(option)).sum()
     }
 
-    /// Every answer there is, the best of them.
-    fn best(&self) -> Option<Trial> {
+    /// Of every answer there is, those that nothing is better than: the same in cost and ties.
+    fn best(&self) -> Vec<Trial> {
         let people = &self.problem.participants;
         let optional: Vec<usize> = (0..people.len()).filter(|at| !people[*at].required).collect();
-        let mut best: Option<Trial> = None;
+        let mut best: Vec<Trial> = Vec::new();
         for subset in 0..1_usize << optional.len() {
             let gone = |at: usize| {
                 optional.iter().position(|o| *o == at).is_some_and(|bit| (subset >> bit) & 1 == 1)
@@ -467,7 +479,7 @@ impl Question {
         best
     }
 
-    fn combine<'p>(&'p self, rest: &[&'p Participant], taken: &mut Vec<Taken<'p>>, best: &mut Option<Trial>) {
+    fn combine<'p>(&'p self, rest: &[&'p Participant], taken: &mut Vec<Taken<'p>>, best: &mut Vec<Trial>) {
         if let Some((who, rest)) = rest.split_first() {
             for options in ways(who) {
                 taken.push(Taken { who, options });
@@ -494,8 +506,10 @@ impl Question {
                 for heap in &self.problem.heaps {
                     let trial = self.judge(taken, format, *modifier, heap);
                     if let Some(trial) = trial {
-                        if best.as_ref().is_none_or(|best| trial < *best) {
-                            *best = Some(trial);
+                        match best.first().map(|best| trial.rank().cmp(&best.rank())) {
+                            None | Some(Ordering::Less) => *best = vec![trial],
+                            Some(Ordering::Equal) => best.push(trial),
+                            Some(Ordering::Greater) => {}
                         }
                     }
                 }
@@ -608,9 +622,9 @@ impl Question {
     }
 }
 
-fn check_resolution(problem: &Problem, got: &Resolution, want: &Trial) {
+fn check_resolution(problem: &Problem, got: &Resolution, best: &[Trial]) {
+    let want = &best[0];
     assert_eq!(got.cost, want.cost, "cost of {}", text(problem));
-    let planes: Vec<_> = got.planes.iter().map(|p| (p.offset, p.pitch, p.size)).collect();
     let tie = (want.tie.1, want.tie.2, want.tie.4.as_str(), want.tie.5.as_str());
     assert_eq!(
         (got.modifier.0, got.format.0, got.pool.as_str(), got.heap.as_str()),
@@ -618,10 +632,13 @@ fn check_resolution(problem: &Problem, got: &Resolution, want: &Trial) {
         "tie of {}",
         text(problem)
     );
-    if (got.size, got.count, &planes) != (want.bytes, want.count, &want.planes) {
-        // Equal in cost and ties, but another set of participants: then the sizes may differ.
-        assert!(problem.participants.len() > 1, "{got:?} {want:?}");
-    }
+    // Answers that are equal in cost and ties may differ in who takes part and in the layout; it is one of them.
+    let planes: Vec<_> = got.planes.iter().map(|p| (p.offset, p.pitch, p.size)).collect();
+    let same = |trial: &Trial| {
+        (trial.bytes, trial.count, &trial.planes, &trial.satisfied)
+            == (got.size, got.count, &planes, &got.satisfied)
+    };
+    assert!(best.iter().any(same), "{got:?} is none of {best:?} in {}", text(problem));
     for p in problem.participants.iter().filter(|p| p.required) {
         assert!(got.satisfied.contains(&p.name));
     }
@@ -638,7 +655,7 @@ fn check_conflict(question: &Question, conflict: &[Culprit]) {
     let ask = |conflict: &[&Culprit]| {
         let keep = |who: &str, field: &str| conflict.iter().any(|c| c.participant == who && c.field == field);
         let asked = if given { question.keeping_givens(&keep) } else { question.keeping(&keep) };
-        asked.best().is_some()
+        !asked.best().is_empty()
     };
     let all: Vec<&Culprit> = conflict.iter().collect();
     assert!(!ask(&all), "no conflict: {conflict:#?} in {}", text(&question.problem));
@@ -679,14 +696,14 @@ fn check(problem: Problem) {
         || listed(problem).iter().all(|o| o.modifier == Match::Any);
     let answer = solve(problem);
     let best = question.best();
-    match (&answer, &best) {
-        (Answer::Solved(got), Some(want)) => check_resolution(problem, got, want),
-        (Answer::Underconstrained { .. }, None) => {
+    match (&answer, best.as_slice()) {
+        (Answer::Solved(got), [_, ..]) => check_resolution(problem, got, &best),
+        (Answer::Underconstrained { .. }, []) => {
             let asked = Question { unpinned: true, ..question.clone() };
-            let possible = asked.keeping(&|_, _| true).best().is_some();
+            let possible = !asked.keeping(&|_, _| true).best().is_empty();
             assert!(possible || (all_any && !blocked), "{}", text(problem));
         }
-        (Answer::Unsatisfiable { conflict, .. }, None) => {
+        (Answer::Unsatisfiable { conflict, .. }, []) => {
             assert!(!all_any || blocked, "{}", text(problem));
             check_conflict(&question, conflict);
         }
