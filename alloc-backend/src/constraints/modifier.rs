@@ -97,10 +97,12 @@ impl Modifier {
 
 impl fmt::Display for Modifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.name(), Family::of(self.0)) {
-            (Some(name), _) => f.pad(name),
-            (None, Some(family)) => family.write(self.0, f),
-            (None, None) => write!(f, "0x{:016x}", self.0),
+        if let Some(name) = self.name() {
+            return f.pad(name);
+        }
+        match Family::of(self.0) {
+            Some(family) => family.write(self.0, f),
+            None => write!(f, "0x{:016x}", self.0),
         }
     }
 }
