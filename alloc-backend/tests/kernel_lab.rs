@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drm::control::{AtomicCommitFlags, Device as _, atomic::AtomicModeReq, connector, from_u32, property};
@@ -14,11 +14,11 @@ use drm::{ClientCapability, Device as _};
 use heapwright_alloc::buffers::dma_buf::{self, Access, FdKind};
 use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Mapping, Want};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use heapwright_alloc::devices::{self, KmsDevice, PlaneKind, cpu_participant};
+use heapwright_alloc::devices::{self, ConnectorState, KmsDevice, PlaneKind, Scaling, cpu_participant};
 use heapwright_alloc::heaps::{self, AllocError, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap};
 use heapwright_alloc::links::{Outcome, probe, probe_scattered};
 use heapwright_alloc::solver::PlaneLayout;
-use heapwright_alloc::solver::problem::Verdict;
+use heapwright_alloc::solver::problem::{Role, Verdict};
 use rustix::fs::{MemfdFlags, SealFlags};
 
 /// These tests count what the whole machine holds, so they take turns.
@@ -80,6 +80,42 @@ fn planes_are_kept_apart_with_their_kinds_and_modifiers() {
     assert!(device.limits().max.width >= 1024 && device.limits().cursor.width > 0);
     let caps = device.caps();
     assert!(caps.prime_import && caps.prime_export && caps.dumb && caps.atomic, "{caps:?}");
+}
+
+#[test]
+#[ignore = "needs the lab: a vkms device that nobody has looked at"]
+fn a_connector_nobody_has_looked_at_is_looked_at_by_who_may_and_else_unknown() {
+    let _turn = turn();
+    let board = Board::new("unseen");
+    let path = board.node();
+    // Somebody else is the master, so nobody here may ask the hardware.
+    let master = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let screens = |device: &KmsDevice| -> Vec<ConnectorState> {
+        device.connectors().iter().filter(|it| !it.writeback).map(|it| it.state).collect()
+    };
+    assert_eq!(screens(&KmsDevice::open(&path).unwrap()), [ConnectorState::Unknown]);
+    drop(master);
+    assert_eq!(screens(&KmsDevice::open(&path).unwrap()), [ConnectorState::Connected]);
+    // Looking gave mastership back.
+    let device = KmsDevice::open(&path).unwrap();
+    let next = Lit(fs::OpenOptions::new().read(true).write(true).open(&path).unwrap());
+    next.acquire_master_lock().unwrap();
+    drop(device);
+}
+
+#[test]
+#[ignore = "needs the lab: vkms with a writeback connector"]
+fn a_writeback_connector_is_a_participant_with_the_formats_it_lists() {
+    let _turn = turn();
+    let board = Board::new("writeback");
+    let device = KmsDevice::open(&board.node()).unwrap();
+    let writeback = device.connectors().iter().find(|it| it.writeback).expect("a writeback connector");
+    assert!(writeback.writeback_formats.contains(&Fourcc::XRGB8888), "{writeback:?}");
+    let participant = device.writeback_participant(writeback, "recorder").unwrap();
+    assert_eq!(participant.role, Role::Writeback);
+    assert_eq!(participant.options.unwrap().len(), writeback.writeback_formats.len());
+    let screen = device.connectors().iter().find(|it| !it.writeback).expect("a screen");
+    assert!(screen.writeback_formats.is_empty() && device.writeback_participant(screen, "no").is_none());
 }
 
 #[test]
@@ -319,6 +355,63 @@ fn the_master_of_a_lit_screen_also_asks_test_only_and_the_screen_stays_as_it_is(
         assert!(matches!(outcome(&small, "TEST_ONLY"), Some(Outcome::NotTried(_))), "{small}");
     }
     assert_eq!(shown(), before);
+
+    // vkms cannot scale, and says so where the same rectangle passes unscaled.
+    let primary = device.planes().iter().find(|plane| plane.kind == PlaneKind::Primary).unwrap();
+    assert_eq!(devices::probe_scaling(&device, primary).enlarges, Some(false));
+    assert_eq!(shown(), before);
+    // Without the master nothing is known.
+    let observer = KmsDevice::open(device.path()).unwrap();
+    assert_eq!(devices::probe_scaling(&observer, primary), Scaling::default());
+}
+
+/// A vkms device made at run time, with one CRTC, a writeback connector and one screen; removed at the end.
+struct Board(PathBuf);
+
+impl Board {
+    fn new(name: &str) -> Self {
+        let board = Path::new("/sys/kernel/config/vkms").join(name);
+        let make = |part: &str| fs::create_dir(board.join(part)).unwrap();
+        let link = |what: &str, to: &str| {
+            std::os::unix::fs::symlink(board.join(what), board.join(to)).unwrap();
+        };
+        fs::create_dir(&board).unwrap();
+        for part in ["crtcs/c", "planes/p", "encoders/e", "connectors/s"] {
+            make(part);
+        }
+        fs::write(board.join("planes/p/type"), "1").unwrap();
+        fs::write(board.join("crtcs/c/writeback"), "1").unwrap();
+        link("crtcs/c", "planes/p/possible_crtcs/c");
+        link("crtcs/c", "encoders/e/possible_crtcs/c");
+        link("encoders/e", "connectors/s/possible_encoders/e");
+        fs::write(board.join("enabled"), "1").unwrap();
+        Board(board)
+    }
+
+    /// Its device node: that of the faux device that has its name.
+    fn node(&self) -> PathBuf {
+        let name = self.0.file_name().unwrap();
+        let cards = Path::new("/sys/devices/faux").join(name).join("drm");
+        let card = fs::read_dir(&cards).unwrap().find_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.to_string_lossy().starts_with("card").then_some(name)
+        });
+        Path::new("/dev/dri").join(card.expect("a card"))
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("enabled"), "0");
+        for link in
+            ["planes/p/possible_crtcs/c", "encoders/e/possible_crtcs/c", "connectors/s/possible_encoders/e"]
+        {
+            let _ = fs::remove_file(self.0.join(link));
+        }
+        for part in ["planes/p", "connectors/s", "encoders/e", "crtcs/c", ""] {
+            let _ = fs::remove_dir(self.0.join(part));
+        }
+    }
 }
 
 /// A screen that shows a dumb buffer.

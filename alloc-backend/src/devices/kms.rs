@@ -9,97 +9,13 @@ use drm::{ClientCapability, Device as _, DriverCapability};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::DeviceError;
 use super::error::errno;
-use super::read::{Looker, check_drm, connectors, crtcs, device_dir, has_atomic, limits, node_name, planes};
-use crate::constraints::{Fourcc, LayoutLimits, MemoryLimits, Modifier, Size};
+use super::read::{
+    Looker, check_drm, connectors, crtcs, device_dir, has_atomic, limits, look_where_nobody_has, node_name,
+    planes,
+};
+use super::{Caps, Connector, Crtc, DeviceError, FramebufferLimits, Plane};
 use crate::heaps::Root;
-use crate::solver::problem::{Alternative, OptionSpec, Participant, Role};
-
-/// What a plane is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PlaneKind {
-    /// The main picture of a CRTC.
-    Primary,
-    /// Something beside or above it.
-    Overlay,
-    /// The pointer.
-    Cursor,
-}
-
-/// One plane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plane {
-    /// The kernel's object id.
-    pub id: u32,
-    /// What it is made for.
-    pub kind: PlaneKind,
-    /// Ids of the CRTCs it can serve.
-    pub possible_crtcs: Vec<u32>,
-    /// What it scans out.
-    pub options: Vec<(Fourcc, Modifier)>,
-    /// Whether the kernel named modifiers; if not, LINEAR is assumed, as everything before modifiers was.
-    pub modifiers_declared: bool,
-}
-
-impl Plane {
-    /// What answers and messages call it.
-    pub fn name(&self) -> String {
-        format!("plane-{}", self.id)
-    }
-}
-
-/// One CRTC.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Crtc {
-    /// The kernel's object id.
-    pub id: u32,
-    /// The size of the mode it showed when the device was read.
-    pub active: Option<Size>,
-}
-
-/// One connector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connector {
-    /// The kernel's object id.
-    pub id: u32,
-    /// Its label, as in `HDMI-A-1`.
-    pub name: String,
-    /// Whether something was plugged in when the device was read.
-    pub connected: bool,
-    /// Whether it writes to memory instead of a screen.
-    pub writeback: bool,
-    /// Ids of the CRTCs it can show.
-    pub possible_crtcs: Vec<u32>,
-}
-
-/// Limits on framebuffers, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FramebufferLimits {
-    /// Smallest.
-    pub min: Size,
-    /// Largest.
-    pub max: Size,
-    /// Largest pointer.
-    pub cursor: Size,
-}
-
-/// What the driver can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Caps {
-    /// AddFB2 takes modifiers.
-    pub addfb2_modifiers: bool,
-    /// Other devices' buffers can be imported.
-    pub prime_import: bool,
-    /// Its buffers can be exported.
-    pub prime_export: bool,
-    /// It makes dumb buffers.
-    pub dumb: bool,
-    /// Atomic commits are possible on this descriptor.
-    pub atomic: bool,
-    /// There is a writeback connector (only looked for on descriptors of our own).
-    pub writeback: bool,
-}
 
 /// A display device.
 #[derive(Debug)]
@@ -143,6 +59,8 @@ impl KmsDevice {
         })?;
         check_drm(fd.as_fd(), path)?;
         let looker = Looker(fd);
+        // Only a master may, and only now are we one.
+        look_where_nobody_has(&looker);
         // Fails when we are not master, which is as well.
         let _ = looker.release_master_lock();
         // Refused by drivers without atomic or writeback, which is as well, too.
@@ -154,7 +72,8 @@ impl KmsDevice {
     /// Reads the device behind a descriptor somebody else opened (a seat daemon, a compositor), and keeps a duplicate.
     ///
     /// Duplicates share their state: besides making all planes visible nothing of it is changed, so writeback
-    /// connectors stay hidden unless the owner enabled them, and mastership stays where it is.
+    /// connectors stay hidden unless the owner enabled them, and mastership stays where it is. Connectors that nobody
+    /// has looked at yet are looked at, if this descriptor is the master.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -166,7 +85,9 @@ impl KmsDevice {
         let fd = rustix::io::fcntl_dupfd_cloexec(fd, 0).map_err(failed)?;
         let stat = rustix::fs::fstat(&fd).map_err(failed)?;
         let name = node_name(stat.st_rdev, &root);
-        KmsDevice::read(fd, root.dev.join("dri").join(name), &root)
+        let looker = Looker(fd);
+        look_where_nobody_has(&looker);
+        KmsDevice::read(looker.0, root.dev.join("dri").join(name), &root)
     }
 
     fn read(fd: OwnedFd, path: PathBuf, root: &Root) -> Result<Self, DeviceError> {
@@ -284,49 +205,5 @@ impl KmsDevice {
     /// Keeps what was found by trying; the first finding stays.
     pub(crate) fn learn_scattered(&self, takes: bool) {
         let _ = self.scattered.set(takes);
-    }
-
-    /// Scan-out on one CRTC, one alternative for each plane that can serve it. Optional, of weight 100: without it the
-    /// picture is composited.
-    pub fn participant(&self, crtc: u32, name: &str) -> Participant {
-        let serving = |plane: &&Plane| plane.possible_crtcs.contains(&crtc);
-        self.participant_of(self.planes.iter().filter(serving), name)
-    }
-
-    /// Scan-out on some of its planes, one alternative each.
-    pub fn participant_of<'a>(&self, planes: impl IntoIterator<Item = &'a Plane>, name: &str) -> Participant {
-        Participant {
-            name: name.to_owned(),
-            device: Some(self.name.clone()),
-            role: Role::Scanout,
-            required: false,
-            weight: 100,
-            alternatives: Some(planes.into_iter().map(|plane| self.alternative(plane)).collect()),
-            memory: MemoryLimits {
-                // Behind an IOMMU the same finding counts: it was made through the IOMMU.
-                contiguous: self.takes_scattered() == Some(false),
-                ..MemoryLimits::default()
-            },
-            limits: LayoutLimits {
-                min_size: Some(self.limits.min),
-                max_size: Some(self.limits.max),
-                ..LayoutLimits::default()
-            },
-            ..Participant::default()
-        }
-    }
-
-    fn alternative(&self, plane: &Plane) -> Alternative {
-        let limits = LayoutLimits {
-            max_size: (plane.kind == PlaneKind::Cursor).then_some(self.limits.cursor),
-            ..LayoutLimits::default()
-        };
-        let option = |pair: &(Fourcc, Modifier)| OptionSpec {
-            format: pair.0.into(),
-            modifier: pair.1.into(),
-            limits,
-            ..OptionSpec::default()
-        };
-        Alternative { name: Some(plane.name()), options: plane.options.iter().map(option).collect() }
     }
 }

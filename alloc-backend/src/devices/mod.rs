@@ -5,17 +5,23 @@
 //! 3. Looking changes nothing: no mode is set, no client capability of a descriptor that is not ours is touched
 //!    beyond making all planes visible.
 
+mod blobs;
 mod cpu;
 mod error;
 mod in_formats;
 mod kms;
 mod list;
+mod objects;
+mod participants;
 mod read;
+mod scaling;
 
 pub use cpu::{cpu_participant, renderer_participant};
 pub use error::DeviceError;
 pub(crate) use error::errno;
 pub use in_formats::{InFormatsError, parse_in_formats};
-pub use kms::{Caps, Connector, Crtc, FramebufferLimits, KmsDevice, Plane, PlaneKind};
+pub use kms::KmsDevice;
 pub use list::{DeviceList, DeviceProblem, list};
+pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plane, PlaneKind};
 pub(crate) use read::properties;
+pub use scaling::{Scaling, probe_scaling};

@@ -9,7 +9,10 @@ use drm::DriverCapability;
 use drm::control::{Device as _, ResourceHandle, ResourceHandles, connector, plane};
 use rustix::fs::FileType;
 
-use super::{Connector, Crtc, DeviceError, FramebufferLimits, Plane, PlaneKind, parse_in_formats};
+use super::blobs::{parse_size_hints, parse_writeback_formats};
+use super::{
+    Connector, ConnectorState, Crtc, DeviceError, FramebufferLimits, Plane, PlaneKind, parse_in_formats,
+};
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::heaps::Root;
 
@@ -59,9 +62,9 @@ pub(super) fn node_name(dev: u64, root: &Root) -> String {
 pub(crate) fn properties<T: ResourceHandle>(
     card: &impl drm::control::Device,
     object: T,
-) -> std::io::Result<HashMap<String, (drm::control::property::Handle, u64)>> {
+) -> std::io::Result<Named> {
     let set = card.get_properties(object)?;
-    let mut named = HashMap::new();
+    let mut named = Named::new();
     for (handle, value) in &set {
         let info = card.get_property(*handle)?;
         named.insert(info.name().to_string_lossy().into_owned(), (*handle, *value));
@@ -84,7 +87,9 @@ pub(super) fn planes(card: &Looker, resources: &ResourceHandles) -> std::io::Res
                 continue;
             }
         };
-        let declared = declared_options(card, handle, properties.get("IN_FORMATS").map(|(_, blob)| *blob));
+        let blob = |name| blob_of(card, &properties, name);
+        let pairs = |name| blob(name).and_then(|blob| declared_options(handle, name, &blob));
+        let declared = pairs("IN_FORMATS");
         let modifiers_declared = declared.is_some();
         let linear = || info.formats().iter().map(|format| (Fourcc(*format), Modifier::LINEAR)).collect();
         planes.push(Plane {
@@ -92,23 +97,44 @@ pub(super) fn planes(card: &Looker, resources: &ResourceHandles) -> std::io::Res
             kind,
             possible_crtcs: ids(resources.filter_crtcs(info.possible_crtcs())),
             options: declared.unwrap_or_else(linear),
+            async_options: pairs("IN_FORMATS_ASYNC"),
+            size_hints: blob("SIZE_HINTS").map(|blob| parse_size_hints(&blob)).unwrap_or_default(),
             modifiers_declared,
         });
     }
     Ok(planes)
 }
 
-fn declared_options(
-    card: &Looker,
-    plane: plane::Handle,
-    blob: Option<u64>,
-) -> Option<Vec<(Fourcc, Modifier)>> {
-    let blob = card.get_property_blob(blob.filter(|id| *id != 0)?).ok()?;
-    match parse_in_formats(&blob) {
+/// Property values of one object, by name.
+pub(crate) type Named = HashMap<String, (drm::control::property::Handle, u64)>;
+
+/// What a property that names a blob says.
+fn blob_of(card: &Looker, properties: &Named, name: &str) -> Option<Vec<u8>> {
+    let (_, id) = properties.get(name)?;
+    card.get_property_blob(Some(*id).filter(|id| *id != 0)?).ok()
+}
+
+fn declared_options(plane: plane::Handle, name: &str, blob: &[u8]) -> Option<Vec<(Fourcc, Modifier)>> {
+    match parse_in_formats(blob) {
         Ok(pairs) => Some(pairs),
         Err(error) => {
-            tracing::warn!(plane = u32::from(plane), %error, "LINEAR is assumed");
+            tracing::warn!(plane = u32::from(plane), property = name, %error, "taken as not there");
             None
+        }
+    }
+}
+
+/// Asks the hardware about connectors of which the kernel knows nothing yet, as nobody has looked since it was started.
+///
+/// The kernel does so for a master only; to others it says again that it does not know. Connectors somebody has looked
+/// at are left alone: asking the hardware can flicker, and takes tens of milliseconds.
+pub(super) fn look_where_nobody_has(card: &Looker) {
+    let Ok(resources) = card.resource_handles() else { return };
+    for handle in resources.connectors() {
+        let unknown =
+            card.get_connector(*handle, false).is_ok_and(|info| info.state() == connector::State::Unknown);
+        if unknown {
+            let _ = card.get_connector(*handle, true);
         }
     }
 }
@@ -127,11 +153,19 @@ pub(super) fn connectors(card: &Looker, resources: &ResourceHandles) -> std::io:
                 }
             }
         }
+        let writeback = info.interface() == connector::Interface::Writeback;
+        let properties = if writeback { properties(card, *handle).unwrap_or_default() } else { Named::new() };
+        let formats = blob_of(card, &properties, "WRITEBACK_PIXEL_FORMATS");
         connectors.push(Connector {
             id: (*handle).into(),
             name: info.to_string(),
-            connected: info.state() == connector::State::Connected,
-            writeback: info.interface() == connector::Interface::Writeback,
+            state: match info.state() {
+                connector::State::Connected => ConnectorState::Connected,
+                connector::State::Disconnected => ConnectorState::Disconnected,
+                connector::State::Unknown => ConnectorState::Unknown,
+            },
+            writeback,
+            writeback_formats: formats.map(|blob| parse_writeback_formats(&blob)).unwrap_or_default(),
             possible_crtcs,
         });
     }

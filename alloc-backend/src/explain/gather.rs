@@ -144,7 +144,7 @@ fn unseen(path: &std::path::Path, error: &dyn std::error::Error) -> Unseen {
 /// The CRTCs worth an answer: those of connected screens, or, with nothing connected, the first.
 fn shown(device: &KmsDevice) -> Vec<u32> {
     let mut crtcs: Vec<u32> = Vec::new();
-    for connector in device.connectors().iter().filter(|it| it.connected && !it.writeback) {
+    for connector in device.connectors().iter().filter(|it| it.is_connected() && !it.writeback) {
         let free = connector.possible_crtcs.iter().find(|crtc| !crtcs.contains(crtc));
         crtcs.extend(free);
     }
@@ -170,7 +170,7 @@ fn answer(
     };
     let connectors = display.map_or_else(Vec::new, |(device, crtc)| {
         let of_crtc =
-            device.connectors().iter().filter(|it| it.connected && it.possible_crtcs.contains(&crtc));
+            device.connectors().iter().filter(|it| it.is_connected() && it.possible_crtcs.contains(&crtc));
         of_crtc.map(|connector| connector.name.clone()).collect()
     });
     Where {
@@ -287,7 +287,7 @@ fn display(allocator: &Allocator, device: &KmsDevice) -> Display {
 fn connector(connector: &devices::Connector) -> Connector {
     Connector {
         name: connector.name.clone(),
-        connected: connector.connected,
+        state: connector.state,
         writeback: connector.writeback,
         crtcs: connector.possible_crtcs.clone(),
     }

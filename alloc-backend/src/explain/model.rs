@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::constraints::{Fourcc, Modifier, Size};
+use crate::devices::ConnectorState;
 use crate::links::Probe;
 use crate::links::quirks::Rule;
 use crate::solver::problem::{Evidence, HeapFacts, Verdict};
@@ -79,7 +80,7 @@ pub struct Connector {
     /// Its label.
     pub name: String,
     /// Whether a screen is plugged in.
-    pub connected: bool,
+    pub state: ConnectorState,
     /// Whether it writes to memory instead of a screen.
     pub writeback: bool,
     /// Ids of the CRTCs that it can show.

@@ -1,6 +1,6 @@
 //! The explanation as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
-use heapwright_alloc::{explain::Explanation, solver::Answer};
+use heapwright_alloc::{devices::ConnectorState, explain::Explanation, solver::Answer};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{ipc::SurfaceNow, msg::describe};
@@ -122,8 +122,13 @@ fn displays(told: &Explanation) -> Markup {
                         td { (connector.name) }
                         td {
                             @if connector.writeback { "writes to memory" }
-                            @else if connector.connected { "connected" }
-                            @else { "not connected" }
+                            @else {
+                                @match connector.state {
+                                    ConnectorState::Connected => { "connected" }
+                                    ConnectorState::Disconnected => { "not connected" }
+                                    ConnectorState::Unknown => { "unknown: nobody has looked" }
+                                }
+                            }
                         }
                         td { (list(&connector.crtcs)) }
                     }

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use heapwright_alloc::{
+    devices::ConnectorState,
     explain::{Display, Explanation, LinkCell},
     solver::Answer,
 };
@@ -58,10 +59,11 @@ fn display(display: &Display) -> String {
     );
     let mut columns = Columns::default();
     for connector in &display.connectors {
-        let state = match (connector.writeback, connector.connected) {
+        let state = match (connector.writeback, connector.state) {
             (true, _) => Cell::styled("writes to memory", FAINT),
-            (_, true) => Cell::styled("connected", GOOD),
-            (_, false) => Cell::styled("not connected", FAINT),
+            (_, ConnectorState::Connected) => Cell::styled("connected", GOOD),
+            (_, ConnectorState::Disconnected) => Cell::styled("not connected", FAINT),
+            (_, ConnectorState::Unknown) => Cell::styled("unknown: nobody has looked", FAINT),
         };
         columns.row([connector.name.clone().into(), state, format!("CRTC {}", ids(&connector.crtcs)).into()]);
     }

@@ -99,7 +99,7 @@ pub fn whose(place: &Where) -> String {
     let Some(device) = &place.device else { return "composited, no display".to_owned() };
     let crtc = place.crtc.map_or_else(String::new, |crtc| format!(", CRTC {crtc}"));
     let screens = match place.connectors.as_slice() {
-        [] => ", nothing connected".to_owned(),
+        [] => ", no screen known to be connected".to_owned(),
         names => format!(" ({})", names.join(", ")),
     };
     format!("{device}{crtc}{screens}")
