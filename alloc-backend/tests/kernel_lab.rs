@@ -14,7 +14,9 @@ use drm::{ClientCapability, Device as _};
 use heapwright_alloc::buffers::dma_buf::{self, Access, FdKind};
 use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Mapping, Want};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use heapwright_alloc::devices::{self, ConnectorState, KmsDevice, PlaneKind, Scaling, cpu_participant};
+use heapwright_alloc::devices::{
+    self, ConnectorState, Hardware, Iommu, KmsDevice, PlaneKind, Scaling, cpu_participant,
+};
 use heapwright_alloc::heaps::{self, AllocError, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap};
 use heapwright_alloc::links::{Outcome, probe, probe_scattered};
 use heapwright_alloc::solver::PlaneLayout;
@@ -101,6 +103,30 @@ fn a_connector_nobody_has_looked_at_is_looked_at_by_who_may_and_else_unknown() {
     let next = Lit(fs::OpenOptions::new().read(true).write(true).open(&path).unwrap());
     next.acquire_master_lock().unwrap();
     drop(device);
+}
+
+#[test]
+#[ignore = "needs the lab: vgem and vkms"]
+fn the_nodes_of_a_device_are_found_together_and_its_facts_are_those_of_sysfs() {
+    let _turn = turn();
+    let nodes = devices::drm_nodes(&Root::default());
+    let drm = |name: &str| nodes.iter().find(|it| it.hardware.directory.ends_with(name)).expect("a device");
+    let vgem = drm("faux/vgem");
+    let (primary, render) = (vgem.primary.as_ref().unwrap(), vgem.render.as_ref().unwrap());
+    let hardware = |path: &Path| {
+        let dev = rustix::fs::stat(path).unwrap().st_rdev;
+        (dev, Hardware::of_node(&Root::default(), dev).unwrap())
+    };
+    let (one, other) = (hardware(primary), hardware(render));
+    assert!(one.0 != other.0 && one.1.is_same_device(&other.1));
+    let device = vkms();
+    let facts = device.hardware().expect("sysfs");
+    assert!(!facts.is_same_device(&one.1));
+    assert_eq!(
+        (facts.bus.as_deref(), facts.iommu, device.behind_iommu()),
+        (Some("faux"), Iommu::Absent, false)
+    );
+    assert_eq!(nodes.iter().find(|it| it.name() == device.name()).unwrap().hardware, *facts);
 }
 
 #[test]

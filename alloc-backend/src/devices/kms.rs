@@ -11,10 +11,9 @@ use rustix::io::Errno;
 
 use super::error::errno;
 use super::read::{
-    Looker, check_drm, connectors, crtcs, device_dir, has_atomic, limits, look_where_nobody_has, node_name,
-    planes,
+    Looker, check_drm, connectors, crtcs, has_atomic, limits, look_where_nobody_has, node_name, planes,
 };
-use super::{Caps, Connector, Crtc, DeviceError, FramebufferLimits, Plane};
+use super::{Caps, Connector, Crtc, DeviceError, FramebufferLimits, Hardware, Iommu, Plane};
 use crate::heaps::Root;
 
 /// A display device.
@@ -25,7 +24,7 @@ pub struct KmsDevice {
     name: String,
     driver: String,
     dev: u64,
-    iommu: bool,
+    hardware: Option<Hardware>,
     planes: Vec<Plane>,
     crtcs: Vec<Crtc>,
     connectors: Vec<Connector>,
@@ -126,9 +125,9 @@ impl KmsDevice {
         };
         let limits = limits(&resources, &cap);
         let name = node_name(dev, root);
-        let iommu = root.sys.join(device_dir(dev)).join("device/iommu_group").exists();
+        let hardware = Hardware::of_node(root, dev);
         let driver = driver.name().to_string_lossy().into_owned();
-        tracing::debug!(device = %name, %driver, planes = planes.len(), iommu, "read display device");
+        tracing::debug!(device = %name, %driver, planes = planes.len(), "read display device");
         let scattered = OnceLock::new();
         let fd = card.0;
         Ok(KmsDevice {
@@ -137,7 +136,7 @@ impl KmsDevice {
             name,
             driver,
             dev,
-            iommu,
+            hardware,
             planes,
             crtcs,
             connectors,
@@ -167,9 +166,15 @@ impl KmsDevice {
         self.dev
     }
 
-    /// Whether the kernel put it behind an IOMMU, so that scattered memory looks contiguous to it.
+    /// What sysfs declares of it; `None` when sysfs does not know it, as in a container without one.
+    pub fn hardware(&self) -> Option<&Hardware> {
+        self.hardware.as_ref()
+    }
+
+    /// Whether the kernel maps its buffers through an IOMMU, so that scattered memory looks contiguous to it. An IOMMU that
+    /// passes addresses through, or of which that is not known, is none.
     pub fn behind_iommu(&self) -> bool {
-        self.iommu
+        self.hardware.as_ref().is_some_and(|hardware| hardware.iommu == Iommu::Translates)
     }
 
     /// Its planes, of all CRTCs.

@@ -7,21 +7,27 @@
 
 mod blobs;
 mod cpu;
+mod devicetree;
 mod error;
+mod hardware;
 mod in_formats;
 mod kms;
 mod list;
+mod nodes;
 mod objects;
 mod participants;
 mod read;
 mod scaling;
 
 pub use cpu::{cpu_participant, renderer_participant};
+pub use devicetree::{Devicetree, MemoryRegion};
 pub use error::DeviceError;
 pub(crate) use error::errno;
+pub use hardware::{Hardware, Iommu};
 pub use in_formats::{InFormatsError, parse_in_formats};
 pub use kms::KmsDevice;
 pub use list::{DeviceList, DeviceProblem, list};
+pub use nodes::{DrmNodes, drm_nodes};
 pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plane, PlaneKind};
 pub(crate) use read::properties;
 pub use scaling::{Scaling, probe_scaling};

@@ -46,7 +46,7 @@ pub(super) fn check_drm(fd: BorrowedFd<'_>, path: &Path) -> Result<(), DeviceErr
     }
 }
 
-pub(super) fn device_dir(dev: u64) -> String {
+fn device_dir(dev: u64) -> String {
     format!("dev/char/{}:{}", rustix::fs::major(dev), rustix::fs::minor(dev))
 }
 
