@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::cached_probe;
 use super::cma::{self, CmaPool};
 use super::memfd::{check_limit, page_rounded, page_size};
 use super::{AllocError, Allocation, Heap, HeapError, HeapId, Request, Root, ioctl_dma_heap};
@@ -19,10 +20,12 @@ pub struct DmaHeap {
     node: OwnedFd,
     max_bytes: Option<u64>,
     cma: Option<CmaPool>,
+    cached: Option<bool>,
 }
 
 impl DmaHeap {
-    /// Opens a node and looks, by allocating a few pages, whether it draws on contiguous memory.
+    /// Opens a node and looks, by allocating a few pages, whether it draws on contiguous memory and whether the CPU
+    /// reaches it through its caches.
     ///
     /// # Errors
     /// [`HeapError`] with advice when it is not there for us, or is no heap.
@@ -34,9 +37,15 @@ impl DmaHeap {
             return Err(HeapError::NotAHeap { path: path.to_owned(), kind: "dma-heap" });
         }
         let cma = cma::observe(root, |bytes| ioctl_dma_heap::allocate(node.as_fd(), bytes));
+        let cached = cached_probe::observe(|bytes| ioctl_dma_heap::allocate(node.as_fd(), bytes));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let names = name.into_iter().collect();
-        Ok(DmaHeap { id, names, node, max_bytes: root.total_ram(), cma })
+        Ok(DmaHeap { id, names, node, max_bytes: root.total_ram(), cma, cached })
+    }
+
+    /// Whether the CPU reaches its memory through its caches, as measured when it was opened; `None`: not known.
+    pub fn is_cached(&self) -> Option<bool> {
+        self.cached
     }
 
     /// Another name for the same device number.
@@ -59,6 +68,7 @@ impl Heap for DmaHeap {
             contiguous: self.cma.is_some(),
             capacity: self.cma.as_ref().and_then(CmaPool::capacity),
             free: self.cma.as_ref().and_then(CmaPool::free),
+            cached: self.cached == Some(true),
             max_bytes: self.max_bytes,
             page_size: page_size(),
             ..HeapFacts::default()

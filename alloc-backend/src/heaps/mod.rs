@@ -5,6 +5,7 @@
 //! 3. All memory is zeroed when it leaves a heap.
 //! 4. A new kind of heap is one implementation of [`Heap`].
 
+mod cached_probe;
 mod cma;
 mod dma_heap;
 pub(crate) mod dumb;
