@@ -58,6 +58,18 @@ pub struct Allocation {
 }
 
 /// A source of shareable memory.
+///
+/// Implement it for what [`list`](super::list) cannot find: a vendor's pool, a hypervisor's, a test's. Push the heap to
+/// [`HeapList::heaps`](super::HeapList) before the list goes to an [`Allocator`](crate::buffers::Allocator); its place in
+/// the list is of no consequence. `examples/foreign-heap.rs` is a whole one.
+///
+/// What an implementation promises:
+/// 1. Its facts are no better than what it knows: what it does not say is taken as the less useful. Devices are still tried
+///    with its buffers before they are used, so a wrong word costs time, except for `contiguous`, which is believed.
+/// 2. Heaps that draw on one pool say one `pool`, and count its bytes alike.
+/// 3. Memory is zeroed, belongs to nobody else, and is the descriptor's: it comes back when the last copy is closed.
+/// 4. Its methods are called from several threads, and do not wait for a buffer to be freed: a pool that is dry says
+///    [`AllocError::OutOfMemory`], and the solver is asked again without it.
 pub trait Heap: Send + Sync + fmt::Debug {
     /// Which heap this is.
     fn id(&self) -> &HeapId;
