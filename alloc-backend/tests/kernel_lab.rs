@@ -15,7 +15,7 @@ use heapwright_alloc::buffers::dma_buf::{self, Access, FdKind};
 use heapwright_alloc::buffers::{Allocator, Buffer, Layout, Mapping, Want};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use heapwright_alloc::devices::{
-    self, ConnectorState, Hardware, Iommu, KmsDevice, PlaneKind, Scaling, cpu_participant,
+    self, Change, ConnectorState, Hardware, Iommu, KmsDevice, Monitor, PlaneKind, Scaling, cpu_participant,
 };
 use heapwright_alloc::heaps::{
     self, AllocError, DmaHeap, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap,
@@ -105,6 +105,53 @@ fn a_connector_nobody_has_looked_at_is_looked_at_by_who_may_and_else_unknown() {
     let next = Lit(fs::OpenOptions::new().read(true).write(true).open(&path).unwrap());
     next.acquire_master_lock().unwrap();
     drop(device);
+}
+
+/// Waits until the monitor says what is looked for; a kernel that never says it ends the test by the lab's own limit.
+fn heard<T>(monitor: &Monitor, find: impl Fn(&Change) -> Option<T>) -> T {
+    use rustix::event::{PollFd, PollFlags, poll};
+    loop {
+        while let Some(change) = monitor.next_change().unwrap() {
+            if let Some(found) = find(&change) {
+                return found;
+            }
+        }
+        poll(&mut [PollFd::new(monitor, PollFlags::IN)], None).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: vkms with configfs"]
+fn a_display_is_heard_of_when_it_comes_when_a_screen_is_pulled_and_when_it_goes() {
+    let _turn = turn();
+    let monitor = Monitor::new(&Root::default()).unwrap();
+    assert_eq!(monitor.next_change().unwrap(), None);
+    let board = Board::new("hotplug");
+    let node = board.node();
+    heard(&monitor, |change| matches!(change, Change::Added(it) if it.node == node).then_some(()));
+    let found = devices::list(&Root::default());
+    assert!(found.devices.iter().any(|device| device.path() == node));
+
+    // 2 is "disconnected".
+    fs::write(board.0.join("connectors/s/status"), "2").unwrap();
+    let pulled = |change: &Change| match change {
+        Change::Changed { subject, hotplug: true, .. } if subject.node == node => Some(()),
+        _ => None,
+    };
+    heard(&monitor, pulled);
+    // Only asking the hardware tells, and only the master may.
+    drop(found);
+    let master = fs::OpenOptions::new().read(true).write(true).open(&node).unwrap();
+    let device = KmsDevice::from_fd(&master).unwrap();
+    assert_eq!(device.connectors()[0].state, ConnectorState::Connected);
+    assert_eq!(device.ask_connectors().unwrap()[0].state, ConnectorState::Disconnected);
+
+    // vkms does not survive being asked after it was removed, so nobody holds it then.
+    drop((device, master));
+    drop(board);
+    heard(&monitor, |change| matches!(change, Change::Removed(it) if it.node == node).then_some(()));
+    let gone = devices::list(&Root::default());
+    assert!(gone.devices.iter().all(|device| device.path() != node));
 }
 
 #[test]

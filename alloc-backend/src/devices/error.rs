@@ -1,6 +1,6 @@
 //! Why a device cannot be used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -18,6 +18,9 @@ pub enum DeviceError {
         .0.display()
     )]
     Permission(PathBuf),
+    /// It was there, and went away while it was read.
+    #[error("{}: went away while it was read: plug it in again, or list the devices anew", .0.display())]
+    Vanished(PathBuf),
     /// The node is something else.
     #[error("{}: not a DRM device: name a node of /dev/dri", .0.display())]
     NotDrm(PathBuf),
@@ -36,7 +39,31 @@ pub enum DeviceError {
     },
 }
 
+impl DeviceError {
+    /// What an errno of a device that had been opened means.
+    pub(super) fn while_reading(path: &Path, what: &'static str, errno: Errno) -> Self {
+        match errno {
+            // What the kernel answers on a descriptor whose device was unplugged.
+            Errno::NODEV | Errno::NXIO => DeviceError::Vanished(path.to_owned()),
+            errno => DeviceError::Failed { path: path.to_owned(), what, errno },
+        }
+    }
+}
+
 /// The errno in an error of the drm crate, which makes them from errnos only.
 pub(crate) fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_went_away_is_told_from_one_that_refuses() {
+        let path = Path::new("/dev/dri/card7");
+        let error = |errno| DeviceError::while_reading(path, "read its planes", errno).to_string();
+        assert!(error(Errno::NODEV).starts_with("/dev/dri/card7: went away"));
+        assert!(error(Errno::NOMEM).starts_with("/dev/dri/card7: cannot read its planes"));
+    }
 }

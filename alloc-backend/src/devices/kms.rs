@@ -93,14 +93,17 @@ impl KmsDevice {
         let card = Looker(fd);
         let failed = |what| {
             let path = path.clone();
-            move |error: std::io::Error| DeviceError::Failed { path, what, errno: errno(&error) }
+            move |error: std::io::Error| DeviceError::while_reading(&path, what, errno(&error))
         };
-        let driver = card.get_driver().map_err(|_| DeviceError::NotDrm(path.clone()))?;
+        let driver = card.get_driver().map_err(|error| match errno(&error) {
+            Errno::NODEV | Errno::NXIO => DeviceError::Vanished(path.clone()),
+            _ => DeviceError::NotDrm(path.clone()),
+        })?;
         let resources = card.resource_handles().map_err(|error| match errno(&error) {
             Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::ACCESS => {
                 DeviceError::NoDisplay(path.clone())
             }
-            errno => DeviceError::Failed { path: path.clone(), what: "read its resources", errno },
+            errno => DeviceError::while_reading(&path, "read its resources", errno),
         })?;
         if resources.crtcs().is_empty() {
             return Err(DeviceError::NoDisplay(path));
@@ -108,7 +111,7 @@ impl KmsDevice {
         card.set_client_capability(ClientCapability::UniversalPlanes, true)
             .map_err(failed("make all its planes visible"))?;
         let planes = planes(&card, &resources).map_err(failed("read its planes"))?;
-        let connectors = connectors(&card, &resources).map_err(failed("read its connectors"))?;
+        let connectors = connectors(&card, &resources, false).map_err(failed("read its connectors"))?;
         let crtcs = crtcs(&card, &resources).map_err(failed("read its CRTCs"))?;
         let stat = rustix::fs::fstat(&card.0).map_err(|errno| failed("stat it")(errno.into()))?;
         let dev = stat.st_rdev;
@@ -190,6 +193,20 @@ impl KmsDevice {
     /// Its connectors.
     pub fn connectors(&self) -> &[Connector] {
         &self.connectors
+    }
+
+    /// Its connectors as they are now, the hardware being asked: for when a [`Change`](super::Change) told of a screen that
+    /// was plugged in or pulled. Only the DRM master may ask; others are told what the kernel found last. Takes tens of
+    /// milliseconds a connector, and can flicker.
+    ///
+    /// # Errors
+    /// [`DeviceError::Vanished`], or [`DeviceError::Failed`].
+    pub fn ask_connectors(&self) -> Result<Vec<Connector>, DeviceError> {
+        let failed = |error: std::io::Error| {
+            DeviceError::while_reading(&self.path, "read its connectors", errno(&error))
+        };
+        let resources = self.resource_handles().map_err(failed)?;
+        connectors(self, &resources, true).map_err(failed)
     }
 
     /// Limits on framebuffers.

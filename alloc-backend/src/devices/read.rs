@@ -109,7 +109,7 @@ pub(super) fn planes(card: &Looker, resources: &ResourceHandles) -> std::io::Res
 pub(crate) type Named = HashMap<String, (drm::control::property::Handle, u64)>;
 
 /// What a property that names a blob says.
-fn blob_of(card: &Looker, properties: &Named, name: &str) -> Option<Vec<u8>> {
+fn blob_of(card: &impl drm::control::Device, properties: &Named, name: &str) -> Option<Vec<u8>> {
     let (_, id) = properties.get(name)?;
     card.get_property_blob(Some(*id).filter(|id| *id != 0)?).ok()
 }
@@ -139,11 +139,16 @@ pub(super) fn look_where_nobody_has(card: &Looker) {
     }
 }
 
-pub(super) fn connectors(card: &Looker, resources: &ResourceHandles) -> std::io::Result<Vec<Connector>> {
+/// With `ask`, the hardware is asked, if the descriptor is the master; else the kernel says what it found last.
+pub(super) fn connectors(
+    card: &impl drm::control::Device,
+    resources: &ResourceHandles,
+    ask: bool,
+) -> std::io::Result<Vec<Connector>> {
     let mut connectors = Vec::new();
     for handle in resources.connectors() {
-        // Not forced: forcing can flicker. A connector that went away meanwhile (MST) is no error.
-        let Ok(info) = card.get_connector(*handle, false) else { continue };
+        // A connector that went away meanwhile (MST) is no error.
+        let Ok(info) = card.get_connector(*handle, ask) else { continue };
         let mut possible_crtcs = Vec::new();
         for encoder in info.encoders() {
             let Ok(encoder) = card.get_encoder(*encoder) else { continue };
