@@ -155,6 +155,19 @@ fn a_display_is_heard_of_when_it_comes_when_a_screen_is_pulled_and_when_it_goes(
 }
 
 #[test]
+#[ignore = "needs the lab: Mesa's EGL"]
+fn what_a_renderer_imports_is_asked_of_egl() {
+    let _turn = turn();
+    let found = devices::render_devices(&Root::default()).unwrap();
+    let software = found.iter().find(|device| device.nodes.is_none()).expect("Mesa's software renderer");
+    let linear = |it: &devices::ImportPair| {
+        (it.format, it.modifier, it.sample_only) == (Fourcc::XRGB8888, Modifier::LINEAR, false)
+    };
+    assert!(software.imports.as_ref().expect("a list").iter().any(linear), "{software:?}");
+    assert!(software.sample_participant("texture").is_some_and(|it| it.device.is_none()));
+}
+
+#[test]
 #[ignore = "needs the lab: dma-heap"]
 fn a_heap_of_ordinary_memory_is_found_to_be_cached() {
     let _turn = turn();

@@ -8,6 +8,7 @@
 mod blobs;
 mod cpu;
 mod devicetree;
+mod egl;
 mod error;
 mod hardware;
 mod in_formats;
@@ -18,11 +19,13 @@ mod nodes;
 mod objects;
 mod participants;
 mod read;
+mod render;
 mod scaling;
 mod uevent;
 
 pub use cpu::{cpu_participant, renderer_participant};
 pub use devicetree::{Devicetree, MemoryRegion};
+pub use egl::EglError;
 pub use error::DeviceError;
 pub(crate) use error::errno;
 pub use hardware::{Hardware, Iommu};
@@ -33,5 +36,6 @@ pub use monitor::{Monitor, MonitorError};
 pub use nodes::{DrmNodes, drm_nodes};
 pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plane, PlaneKind};
 pub(crate) use read::properties;
+pub use render::{ImportPair, RenderDevice, render_devices};
 pub use scaling::{Scaling, probe_scaling};
 pub use uevent::{Change, Subject, SubjectKind};
