@@ -167,6 +167,30 @@ fn what_a_renderer_imports_is_asked_of_egl() {
     assert!(software.sample_participant("texture").is_some_and(|it| it.device.is_none()));
 }
 
+#[cfg(feature = "gbm")]
+#[test]
+#[ignore = "needs the lab: vkms and Mesa's GBM"]
+fn gbm_is_a_heap_whose_buffers_are_clean_and_can_be_shown() {
+    let _turn = turn();
+    let device = vkms();
+    let node = fs::OpenOptions::new().read(true).write(true).open(device.path()).unwrap();
+    let heap = heaps::GbmHeap::new(node.into(), device.name()).unwrap();
+    for _ in 0..4 {
+        let buffer = Buffer::allocate(&heap, &layout(640, 480), "gbm").unwrap();
+        let mut mapping = buffer.map().unwrap();
+        assert!(mapping.read().unwrap().iter().all(|byte| *byte == 0));
+        mapping.write().unwrap().fill(0xa5);
+    }
+    let found = probe(&device, &heap, &layout(800, 600));
+    assert_eq!(found.link.verdict, Verdict::Accepts, "{found}");
+    let size = Size::new(100, 50);
+    let picture = heap.allocate_picture(size, Fourcc::XRGB8888, &[Modifier::LINEAR]).unwrap();
+    assert_eq!((picture.size(), picture.modifier(), picture.planes().len()), (size, Modifier::LINEAR, 1));
+    assert!(picture.planes()[0].pitch >= 400);
+    let odd = heap.allocate_picture(size, Fourcc::XRGB8888, &[Modifier(0x0100_0000_0000_0001)]);
+    assert!(odd.is_err(), "{odd:?}");
+}
+
 #[test]
 #[ignore = "needs the lab: dma-heap"]
 fn a_heap_of_ordinary_memory_is_found_to_be_cached() {

@@ -17,7 +17,7 @@ const BYTES_PER_PIXEL: u64 = 4;
 /// Bytes of a row when the request has none.
 const DEFAULT_PITCH: u64 = 4096;
 /// `DRM_CLOEXEC | DRM_RDWR`, which have the values of the open flags.
-const EXPORT_FLAGS: u32 = rustix::fs::OFlags::CLOEXEC.union(rustix::fs::OFlags::RDWR).bits();
+pub(super) const EXPORT_FLAGS: u32 = rustix::fs::OFlags::CLOEXEC.union(rustix::fs::OFlags::RDWR).bits();
 
 /// The dumb buffers of one device.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub(crate) fn allocate(
 }
 
 /// Width in pixels and height in rows of a dumb buffer that holds `bytes` in rows of `pitch`.
-fn geometry(bytes: u64, pitch: u64) -> Option<(u32, u32)> {
+pub(super) fn geometry(bytes: u64, pitch: u64) -> Option<(u32, u32)> {
     let pitch = if pitch == 0 { DEFAULT_PITCH } else { pitch };
     let width = pitch.div_ceil(BYTES_PER_PIXEL);
     let height = bytes.div_ceil(width.checked_mul(BYTES_PER_PIXEL)?);

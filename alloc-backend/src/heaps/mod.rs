@@ -10,6 +10,8 @@ mod cma;
 mod dma_heap;
 pub(crate) mod dumb;
 mod error;
+#[cfg(feature = "gbm")]
+mod gbm;
 mod heap;
 mod ioctl_dma_heap;
 mod ioctl_udmabuf;
@@ -22,6 +24,8 @@ mod udmabuf;
 pub use dma_heap::DmaHeap;
 pub use dumb::DumbHeap;
 pub use error::{AllocError, HeapError};
+#[cfg(feature = "gbm")]
+pub use gbm::GbmHeap;
 pub use heap::{Allocation, Heap, HeapId, Request};
 pub use list::{HeapList, HeapProblem, list};
 pub use memfd::MemfdHeap;
