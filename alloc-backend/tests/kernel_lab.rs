@@ -20,7 +20,7 @@ use heapwright_alloc::devices::{
 use heapwright_alloc::heaps::{
     self, AllocError, DmaHeap, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap,
 };
-use heapwright_alloc::links::{Outcome, probe, probe_scattered};
+use heapwright_alloc::links::{Outcome, ProbeCount, probe, probe_scattered};
 use heapwright_alloc::solver::PlaneLayout;
 use heapwright_alloc::solver::problem::{Role, Verdict};
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -265,6 +265,29 @@ fn vkms_takes_memory_in_pieces_and_the_kernel_makes_such_a_buffer() {
     assert_eq!(device.takes_scattered(), None);
     assert_eq!(probe_scattered(&device, &heaps::list(&Root::default())), Some(true));
     assert_eq!(device.takes_scattered(), Some(true));
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn what_is_known_is_not_tried_again() {
+    let _turn = turn();
+    let device = vkms();
+    let found = heaps_with(&device);
+    let dma_bufs = found.heaps.iter().filter(|heap| heap.makes_dma_bufs()).count() as u64;
+    let start = ProbeCount::so_far();
+    assert_eq!(probe_scattered(&device, &found), Some(true));
+    let asked = ProbeCount::so_far();
+    // One page, then the same page twice.
+    assert_eq!(asked.since(start), ProbeCount { imports: 2, ..ProbeCount::default() });
+    assert_eq!(probe_scattered(&device, &found), Some(true));
+    assert_eq!(ProbeCount::so_far(), asked);
+
+    for heap in &found.heaps {
+        probe(&device, &**heap, &layout(800, 600));
+    }
+    // Nobody shows a mode here, so nothing is committed.
+    let cold = ProbeCount::so_far().since(asked);
+    assert_eq!(cold, ProbeCount { imports: dma_bufs, framebuffers: dma_bufs, test_commits: 0 });
 }
 
 #[test]

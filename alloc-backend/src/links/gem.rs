@@ -6,6 +6,7 @@ use drm::buffer::{DrmFourcc, DrmModifier, Handle, PlanarBuffer};
 use drm::control::{Device as _, FbCmd2Flags, framebuffer};
 use rustix::io::Errno;
 
+use super::count;
 use crate::buffers::Layout;
 use crate::constraints::Modifier;
 use crate::devices::KmsDevice;
@@ -20,6 +21,7 @@ pub(super) struct Import<'a> {
 
 impl<'a> Import<'a> {
     pub(super) fn new(device: &'a KmsDevice, fd: impl AsFd) -> Result<Self, Errno> {
+        count::import();
         let handle = device.prime_fd_to_buffer(fd.as_fd()).map_err(errno)?;
         Ok(Import { device, handle })
     }
@@ -62,6 +64,7 @@ impl<'a> Framebuffer<'a> {
             return Err(FramebufferError::NotExpressible("the driver takes no modifiers"));
         }
         let planes = if modifiers { planes } else { Planes { modifier: None, ..planes } };
+        count::framebuffer();
         let handle = device
             .add_planar_framebuffer(&planes, flags)
             .map_err(|error| FramebufferError::Refused(errno(error)))?;

@@ -9,6 +9,7 @@
 //! out adjacent pieces by luck. Therefore [`probe_scattered`] asks the question luck cannot answer.
 
 mod cache;
+mod count;
 mod gem;
 mod probe;
 pub mod quirks;
@@ -17,6 +18,7 @@ mod store;
 mod test_commit;
 
 pub use cache::LinkCache;
+pub use count::ProbeCount;
 pub use probe::{Outcome, Probe, Step, check, probe};
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};

@@ -8,6 +8,7 @@ use drm::control::atomic::AtomicModeReq;
 use drm::control::{AtomicCommitFlags, Device as _, from_u32, plane};
 use rustix::io::Errno;
 
+use super::count;
 use super::gem::{Framebuffer, errno};
 use super::probe::Outcome;
 use crate::buffers::Layout;
@@ -50,6 +51,7 @@ pub(super) fn test_commit(
             Ok(request) => request,
             Err(errno) => return Err(Outcome::NotTried(format!("cannot read the plane: {errno:?}"))),
         };
+        count::test_commit();
         return match device.atomic_commit(AtomicCommitFlags::TEST_ONLY, request).map_err(errno) {
             Ok(()) => Ok(()),
             Err(Errno::ACCESS | Errno::PERM) => skip("not the DRM master"),
