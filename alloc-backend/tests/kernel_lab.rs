@@ -21,8 +21,8 @@ use heapwright_alloc::heaps::{
     self, AllocError, DmaHeap, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap,
 };
 use heapwright_alloc::links::{Outcome, ProbeCount, probe, probe_scattered};
-use heapwright_alloc::solver::PlaneLayout;
 use heapwright_alloc::solver::problem::{Role, Verdict};
+use heapwright_alloc::solver::{Answer, PlaneLayout};
 use rustix::fs::{MemfdFlags, SealFlags};
 
 /// These tests count what the whole machine holds, so they take turns.
@@ -480,6 +480,10 @@ fn a_buffer_for_painter_and_screen_comes_from_memory_the_screen_was_seen_to_take
     // The second time nothing is left to try.
     allocator.allocate(&want).unwrap();
     assert_eq!(allocator.links().probes(), links);
+    let warm = ProbeCount::so_far();
+    let (_, answer) = allocator.resolve(&want);
+    assert!(matches!(answer, Answer::Solved(_)), "{answer:?}");
+    assert_eq!(ProbeCount::so_far(), warm);
 }
 
 #[test]
