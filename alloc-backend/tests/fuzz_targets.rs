@@ -26,6 +26,16 @@ fn files(folder: &str, ending: &str) -> Vec<Vec<u8>> {
 
 static CASES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| files("tests/cases", ".json"));
 
+static TABLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let small = "version = 1\n[[rule]]\nid = \"a\"\ndrivers = [\"gpu\"]\nkernel = { from = \"6.1\", until = \"6.12\" }\n\
+        formats = [\"NV12\"]\nmodifiers = [\"LINEAR\"]\npitch_align = 256\nexact_pitch = \"packed\"\nrefuses = true\n\
+        memory = { contiguous = true, dma_mask_bits = 32 }\nlink = { verdict = \"refuses\", contiguous = false }\n\
+        source = \"x\"\nwhy = \"y\"\n";
+    let mut all = files("assets", "quirks.toml");
+    all.push(small.as_bytes().to_vec());
+    all
+});
+
 /// One change to a file, as fuzzers make them.
 #[derive(Debug, Clone)]
 enum Damage {
@@ -111,6 +121,9 @@ fn every_case_passes_the_body_as_it_is() {
     for bytes in CASES.iter() {
         targets::problem_file(bytes);
     }
+    for bytes in TABLES.iter() {
+        targets::quirk_table(bytes);
+    }
 }
 
 proptest! {
@@ -126,7 +139,13 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_quirk_table_is_no_finding(bytes in damaged(&TABLES)) {
+        targets::quirk_table(&bytes);
+    }
+
+    #[test]
     fn arbitrary_bytes_are_no_finding(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         targets::problem_file(&bytes);
+        targets::quirk_table(&bytes);
     }
 }
