@@ -20,7 +20,7 @@ use heapwright_alloc::devices::{
 use heapwright_alloc::heaps::{
     self, AllocError, DmaHeap, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap,
 };
-use heapwright_alloc::links::{Outcome, ProbeCount, probe, probe_scattered};
+use heapwright_alloc::links::{LinkStore, Outcome, ProbeCount, Trust, probe, probe_scattered};
 use heapwright_alloc::solver::problem::{Role, Verdict};
 use heapwright_alloc::solver::{Answer, PlaneLayout};
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -484,6 +484,41 @@ fn a_buffer_for_painter_and_screen_comes_from_memory_the_screen_was_seen_to_take
     let (_, answer) = allocator.resolve(&want);
     assert!(matches!(answer, Answer::Solved(_)), "{answer:?}");
     assert_eq!(ProbeCount::so_far(), warm);
+}
+
+#[test]
+#[ignore = "needs the lab: dma-heap, udmabuf and vkms"]
+fn what_an_earlier_process_found_out_is_not_tried_again() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("links.json");
+    // Everything anew but the file, as in another process.
+    let ask = |size: Size| {
+        let before = ProbeCount::so_far();
+        let store = LinkStore::open(&path, Trust::Any);
+        let mut allocator = Allocator::new(heaps::list(&Root::default())).with_store(store);
+        let device = vkms();
+        allocator.with_device(Arc::clone(&device));
+        let often = CpuAccess { read: Frequency::None, write: Frequency::Often };
+        let painter = cpu_participant("painter", &[Fourcc::XRGB8888], often);
+        let screen = device.participant(device.crtcs()[0].id, "screen");
+        let want =
+            Want { size, participants: vec![painter, screen], count: 1, name: "stored", dma_buf_only: true };
+        let (_, answer) = allocator.resolve(&want);
+        assert!(matches!(answer, Answer::Solved(_)), "{answer:?}");
+        allocator.save_links().unwrap();
+        let asked = ProbeCount::so_far().since(before);
+        // Test commits depend on whether another test has lit the screen.
+        assert!(asked.test_commits <= asked.framebuffers, "{asked:?}");
+        (asked.imports, asked.framebuffers)
+    };
+    let cold = ask(Size::new(1024, 768));
+    // Whether it takes memory in pieces, and the heap that was chosen.
+    assert_eq!(cold, (3, 1));
+    assert_eq!(ask(Size::new(1024, 768)), (0, 0));
+    assert_eq!(ask(Size::new(640, 480)), (0, 0));
+    // A larger buffer is another matter, but not what the device is like.
+    assert_eq!(ask(Size::new(1280, 1024)), (1, 1));
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub fn evidence(cell: &LinkCell) -> String {
 pub fn because(cell: &LinkCell) -> String {
     let mut parts: Vec<String> =
         cell.steps.iter().map(|step| format!("{} {}", step.what, step.outcome)).collect();
-    if !cell.usable {
+    // A refusal that was tried speaks for itself.
+    if !cell.usable && (cell.verdict != Verdict::Refuses || parts.is_empty()) {
         parts.push(conflict(&cell.against));
     }
     parts.retain(|part| !part.is_empty());
