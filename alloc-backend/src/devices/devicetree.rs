@@ -139,7 +139,7 @@ fn ranges(bus: &Path) -> Option<Vec<Range>> {
 fn number(cells: &[u32]) -> Option<u64> {
     match cells {
         [low] => Some(u64::from(*low)),
-        [high, low] | [_, high, low] => Some(u64::from(*high) << 32 | u64::from(*low)),
+        [high, low] | [_, high, low] => Some((u64::from(*high) << 32) | u64::from(*low)),
         _ => None,
     }
 }
