@@ -103,6 +103,7 @@ fn what_a_client_paints_is_on_the_photograph_of_each_display() {
     // bochs takes memory of the heaps: the client's own buffer is on the screen.
     let paint = report(&outcome, "bochs.json");
     assert_eq!((&paint["path"], &paint["presented"]), (&"linux-dmabuf".into(), &9.into()), "{paint}");
+    assert_eq!(paint["scanout_tranche"], true, "{paint}");
     let since = paint["zero_copy_since"].as_u64().unwrap_or(0);
     assert!((1..=3).contains(&since), "every frame after the first two is zero-copy: {paint}");
     let imported = |name: &str| {
@@ -114,6 +115,8 @@ fn what_a_client_paints_is_on_the_photograph_of_each_display() {
     // virtio-gpu takes none: the picture is composed into its own memory, and nobody claims otherwise.
     let paint = report(&outcome, "virtio.json");
     assert_eq!((&paint["presented"], &paint["zero_copy"]), (&9.into(), &0.into()), "{paint}");
+    // Its own dumb buffers would do, but no client can allocate them.
+    assert_eq!(paint["scanout_tranche"], false, "{paint}");
     assert!(!imported("virtio"));
     assert_eq!(wrong_pixels(&outcome, "virtio"), 0);
 }

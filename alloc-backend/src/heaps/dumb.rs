@@ -63,6 +63,10 @@ impl Heap for DumbHeap {
         }
     }
 
+    fn of_device(&self) -> Option<&str> {
+        Some(self.device.name())
+    }
+
     fn allocate(&self, request: &Request<'_>) -> Result<Allocation, AllocError> {
         allocate(&self.device, &self.id, request)
     }

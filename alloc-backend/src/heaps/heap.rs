@@ -82,6 +82,12 @@ pub trait Heap: Send + Sync + fmt::Debug {
         true
     }
 
+    /// The device whose descriptor one must hold to allocate here, by name. Other processes commonly cannot, so that what
+    /// a client is told to allocate must not come from such a heap.
+    fn of_device(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether what this heap makes can only be reached through its dma-buf: no handle, name or file of another kind
     /// leads to the same memory. Then the kernel's count of references says who else can touch a buffer; a DRM driver's
     /// own objects, for example, can be shared by GEM name.

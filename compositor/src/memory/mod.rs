@@ -152,7 +152,7 @@ impl Memory {
     #[must_use]
     pub fn sampled(&self, size: Size, renderer: &[(Fourcc, Modifier)]) -> Vec<(Fourcc, Modifier)> {
         let shared = self.lock();
-        let want = question(size, renderer, None);
+        let want = question(&shared.allocator, size, renderer, None);
         let target = Target { participant: "renderer".to_owned(), device: 0, scanout: false };
         tranche(&shared.allocator.problem(&want), &target).pairs()
     }
@@ -169,7 +169,7 @@ impl Memory {
         let device = shared.allocator.devices().iter().find(|device| device.name() == plane.device);
         let Some(device) = device else { return Vec::new() };
         let display = Participant { required: true, ..device.participant(plane.crtc, "display") };
-        let want = question(size, renderer, Some(display));
+        let want = question(&shared.allocator, size, renderer, Some(display));
         let (problem, _) = shared.allocator.resolve(&want);
         let target = Target { participant: "display".to_owned(), device: 0, scanout: true };
         scanout_tranche(&problem, &target, &format!("plane-{}", plane.plane)).pairs()
@@ -194,10 +194,17 @@ impl Memory {
     }
 }
 
-/// A client's buffer, seen from all sides.
-fn question(size: Size, renderer: &[(Fourcc, Modifier)], display: Option<Participant>) -> Want<'static> {
-    let mut participants =
-        vec![takes("client", Role::Cpu, renderer), takes("renderer", Role::Sample, renderer)];
+/// A buffer that a client allocates by itself, seen from all sides.
+fn question(
+    allocator: &Allocator,
+    size: Size,
+    renderer: &[(Fourcc, Modifier)],
+    display: Option<Participant>,
+) -> Want<'static> {
+    let heaps = allocator.heaps().heaps.iter().filter(|heap| heap.of_device().is_none());
+    let mut client = takes("client", Role::Cpu, renderer);
+    client.memory.permitted_heaps = Some(heaps.map(|heap| heap.id().as_str().to_owned()).collect());
+    let mut participants = vec![client, takes("renderer", Role::Sample, renderer)];
     participants.extend(display);
     Want { size, participants, count: 1, name: "feedback", dma_buf_only: true }
 }
