@@ -348,20 +348,12 @@ fn pair_of(option: &OptionSpec) -> Option<(Fourcc, Modifier)> {
     }
 }
 
-/// Every list of options of a participant, however it is put.
-fn option_lists(participant: &mut Participant) -> impl Iterator<Item = &mut Vec<OptionSpec>> {
-    let own = participant.options.iter_mut();
-    let alternatives = participant.alternatives.iter_mut().flatten();
-    let groups = participant.groups.iter_mut().flatten().flatten();
-    own.chain(alternatives.chain(groups).map(|alternative| &mut alternative.options))
-}
-
 fn for_options(participant: &mut Participant, change: impl FnMut(&mut OptionSpec)) {
-    option_lists(participant).flatten().for_each(change);
+    participant.option_lists().flatten().for_each(change);
 }
 
 fn retain_options(participant: &mut Participant, keep: impl Fn(&OptionSpec) -> bool) {
-    option_lists(participant).for_each(|options| options.retain(&keep));
+    participant.option_lists().for_each(|options| options.retain(&keep));
 }
 
 fn problem_pitch_align(problem: &mut Problem, device: &str, pair: (Fourcc, Modifier)) -> Option<u64> {

@@ -256,6 +256,16 @@ impl Default for Participant {
     }
 }
 
+impl Participant {
+    /// Every list of its options, however they are put.
+    pub(crate) fn option_lists(&mut self) -> impl Iterator<Item = &mut Vec<OptionSpec>> {
+        let own = self.options.iter_mut();
+        let alternatives = self.alternatives.iter_mut().flatten();
+        let groups = self.groups.iter_mut().flatten().flatten();
+        own.chain(alternatives.chain(groups).map(|alternative| &mut alternative.options))
+    }
+}
+
 with_layout_limits! { Participant as ParticipantWire {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

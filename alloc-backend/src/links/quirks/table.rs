@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::KernelVersion;
 use super::rule::{Rule, tighten};
 use crate::constraints::{ExactPitch, Format, LayoutLimits};
-use crate::solver::problem::{Evidence, HeapFacts, Link, OptionSpec, Participant, Verdict};
+use crate::solver::problem::{Evidence, HeapFacts, Link, Participant, Verdict};
 
 /// Largest table that is read, bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -158,7 +158,7 @@ impl Table {
             if !rule.has_limits() && !rule.refuses {
                 continue;
             }
-            for options in option_lists(participant) {
+            for options in participant.option_lists() {
                 if rule.refuses {
                     options.retain(|option| !rule.is_about(option.format, option.modifier));
                 }
@@ -199,14 +199,6 @@ impl Table {
     pub fn of(&self, subject: &Subject<'_>) -> Vec<Rule> {
         self.about(subject).cloned().collect()
     }
-}
-
-/// Every list of options of a participant, however it is put.
-fn option_lists(participant: &mut Participant) -> impl Iterator<Item = &mut Vec<OptionSpec>> {
-    let own = participant.options.iter_mut();
-    let alternatives = participant.alternatives.iter_mut().flatten();
-    let groups = participant.groups.iter_mut().flatten().flatten();
-    own.chain(alternatives.chain(groups).map(|alternative| &mut alternative.options))
 }
 
 /// What is wrong with one rule.
@@ -284,6 +276,7 @@ mod tests {
     use super::*;
     use crate::constraints::{Fourcc, Modifier};
     use crate::links::quirks::{KernelRange, LinkRule, MemoryRule};
+    use crate::solver::problem::OptionSpec;
 
     fn rule(id: &str) -> Rule {
         Rule {
