@@ -5,7 +5,7 @@ use std::time::Duration;
 use smithay::{
     backend::renderer::{
         element::{
-            AsRenderElements, RenderElementStates, default_primary_scanout_output_compare,
+            AsRenderElements, Element as _, RenderElementStates, default_primary_scanout_output_compare,
             memory::MemoryRenderBufferRenderElement, surface::WaylandSurfaceRenderElement,
         },
         pixman::PixmanRenderer,
@@ -21,8 +21,9 @@ use smithay::{
     },
     output::Output,
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::Scale,
+    utils::{Physical, Rectangle, Scale},
 };
+use tracing::debug;
 
 use crate::{cursor::Cursor, state::Heapwright, surfaces};
 
@@ -61,9 +62,35 @@ pub fn elements(
         let at = (place - area.loc - window.geometry().loc).to_physical_precise_round(scale);
         let surfaces: Vec<WaylandSurfaceRenderElement<PixmanRenderer>> =
             window.render_elements(renderer, at, scale, 1.0);
-        elements.extend(surfaces.into_iter().map(OutputElement::from));
+        let drawable = surfaces.into_iter().filter(|surface| {
+            let place = surface.geometry(scale);
+            let size = surface.transform().transform_size(surface.src().size);
+            let fits = fits_in_fixed_point(surface.src().loc.into(), size.into(), place);
+            if !fits {
+                debug!(?place, from = ?surface.src(), "scaled further down than this renderer can: not drawn");
+            }
+            fits
+        });
+        elements.extend(drawable.map(OutputElement::from));
     }
     elements
+}
+
+/// Whether pixman can draw a part of a picture at this place: it computes places in the picture with 15 bits before the
+/// point. Smithay 0.7 gives up the whole frame, everybody's, when it cannot.
+fn fits_in_fixed_point(from: (f64, f64), size: (f64, f64), place: Rectangle<i32, Physical>) -> bool {
+    const MOST: f64 = 32_767.0;
+    let axis = |from: f64, size: f64, at: i32, length: i32| {
+        let scale = size / f64::from(length.max(1));
+        // As translated to the place, then to the part.
+        scale * f64::from(at.saturating_abs()) + size + from.abs() < MOST
+    };
+    // A turned picture has its axes exchanged on the way, so each must leave room for the longer side.
+    let longer = size.0.max(size.1);
+    let of_part = from.0.abs().max(from.1.abs());
+    axis(of_part, size.0, place.loc.x, place.size.w)
+        && axis(of_part, size.1, place.loc.y, place.size.h)
+        && longer + of_part < MOST
 }
 
 /// Every surface that can be on a screen: windows with their popups, and a client's own pointer image.
@@ -123,5 +150,28 @@ impl Heapwright {
         for_each_tree(&self.space, &self.cursor, |tree| {
             send_frames_surface_tree(tree, output, now, Some(HIDDEN_FRAME), surface_primary_scanout_output);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pixman_cannot_scale_is_left_out() {
+        let place = |x, y, w, h| Rectangle::new((x, y).into(), (w, h).into());
+        for (from, size, place, fits) in [
+            ((0.0, 0.0), (1920.0, 1080.0), place(0, 0, 1920, 1080), true),
+            ((0.0, 0.0), (1920.0, 1080.0), place(3840, 2160, 1920, 1080), true),
+            ((0.0, 0.0), (4096.0, 4096.0), place(0, 0, 1, 1), true),
+            ((0.0, 0.0), (4096.0, 4096.0), place(8, 0, 1, 1), false),
+            ((0.0, 0.0), (4096.0, 4096.0), place(0, -8, 1, 1), false),
+            ((0.0, 0.0), (3840.0, 2160.0), place(800, 600, 384, 216), true),
+            ((30000.0, 0.0), (4096.0, 16.0), place(0, 0, 64, 16), false),
+            ((0.0, 0.0), (4096.0, 4096.0), place(i32::MIN, 0, 4096, 4096), false),
+            ((0.0, 0.0), (0.0, 0.0), place(5, 5, 0, 0), true),
+        ] {
+            assert_eq!(fits_in_fixed_point(from, size, place), fits, "{from:?} {size:?} {place:?}");
+        }
     }
 }

@@ -80,6 +80,8 @@ pub fn play(cases: &[Case]) {
             }
             _ => false,
         };
+        // What the renderer cannot do with one client's picture must not cost everybody a frame.
+        let right = right && !server.last_words().contains("operation is not supported");
         if !right || ended.is_some() {
             failures.push(format!(
                 "{says}: expected {outcome:?}, heard {heard:?}{}",

@@ -392,6 +392,19 @@ const CASES: &[Case] = &[
         Fine,
     ),
     case(
+        "a large picture on one pixel, away from the corner",
+        |c| {
+            let window = c.window(64, 64);
+            let surface = c.surface();
+            // Wherever the window is, this is further to the right than a renderer with 15 bits can scale so far.
+            c.subsurface(&surface, &window.surface).set_position(40, 40);
+            c.viewport(&surface).set_destination(1, 1);
+            c.show(&surface, 4096, 4096);
+            window.surface.commit();
+        },
+        Fine,
+    ),
+    case(
         "a cursor that is a window",
         |c| {
             let window = c.window(64, 64);
