@@ -3,7 +3,7 @@
 use wayland_client::protocol::wl_subcompositor::Error::BadParent;
 
 use super::{
-    Case, Error, Fine, case,
+    Case, Cut, Fine, case,
     client::Client,
     play,
     server::{Bystander, Server},
@@ -26,7 +26,7 @@ const CASES: &[Case] = &[
                 pace(c, at);
             }
         },
-        Error("wl_region", 3),
+        Cut("wl_region", 3),
     ),
     case(
         "an opaque region of thousands of rectangles",
@@ -68,7 +68,7 @@ const CASES: &[Case] = &[
                 pace(c, at);
             }
         },
-        Error("wl_subcompositor", BadParent as u32),
+        Cut("wl_subcompositor", BadParent as u32),
     ),
     case(
         "100,000 subsurfaces, one after another",
