@@ -142,8 +142,21 @@ fn the_machines_keyboard_reaches_the_client() {
 
 #[test]
 fn explain_tells_the_three_displays_and_the_pool_apart() {
-    let outcome = session("heapwright explain --surface 1024x768 --json >$LAB_OUT/json");
+    let outcome = session(
+        "export XDG_CACHE_HOME=/tmp/cache
+        heapwright explain --surface 1024x768 --json >$LAB_OUT/json
+        heapwright explain --surface 1024x768 --json >$LAB_OUT/again",
+    );
     let told = report(&outcome, "json");
+    // Every display with every heap, the other displays' memory too: what was tried once is not tried again.
+    let tried = |told: &Value| {
+        let cells = told["links"].as_array().cloned().unwrap_or_default();
+        let here = |cell: &&Value| {
+            cell["steps"].as_array().is_some_and(|all| all.iter().any(|it| it["what"] == "PRIME import"))
+        };
+        cells.iter().filter(|cell| cell["evidence"] == "probed").filter(here).count()
+    };
+    assert_eq!((tried(&told), tried(&report(&outcome, "again"))), (21, 0), "{told:#}");
     let list = |what: &str| told[what].as_array().cloned().unwrap_or_default();
     let drivers = list("displays").iter().map(|it| it["driver"].to_string()).collect::<BTreeSet<_>>();
     assert_eq!(drivers.into_iter().collect::<Vec<_>>(), ["\"bochs-drm\"", "\"virtio_gpu\"", "\"vkms\""]);

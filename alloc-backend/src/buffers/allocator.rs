@@ -73,7 +73,9 @@ impl Allocator {
         let heaps = self.heap_facts();
         let Some(store) = &mut self.store else { return Ok(()) };
         for device in &self.devices {
-            store.note(device, &heaps, &self.links);
+            let own = self.heaps.heaps.iter().filter(|heap| heap.of_device() == Some(device.name()));
+            let own: Vec<&str> = own.map(|heap| heap.id().as_str()).collect();
+            store.note(device, &heaps, &own, &self.links);
         }
         store.save()
     }
@@ -143,12 +145,16 @@ impl Allocator {
         if let Some(heap) = DumbHeap::new(Arc::clone(&device)) {
             self.heaps.heaps.push(Arc::new(heap));
         }
+        self.devices.push(Arc::clone(&device));
         if let Some(store) = &self.store {
-            store.recall(&device, &self.heap_facts(), &self.links);
+            // Of the others too: the new device's memory is a heap for them.
+            let heaps = self.heap_facts();
+            for known in &self.devices {
+                store.recall(known, &heaps, &self.links);
+            }
         }
         // Not tried again where it was recalled.
         probe_scattered(&device, &self.heaps);
-        self.devices.push(device);
     }
 
     /// The heaps.

@@ -165,7 +165,8 @@ impl LinkStore {
     }
 
     /// Takes over what is known now of a device. What was known of heaps that are not there today stays.
-    pub(crate) fn note(&mut self, device: &KmsDevice, heaps: &[HeapFacts], links: &LinkCache) {
+    /// `own` are the ids of the device's own heaps: what it makes itself it does not take by luck.
+    pub(crate) fn note(&mut self, device: &KmsDevice, heaps: &[HeapFacts], own: &[&str], links: &LinkCache) {
         let Some(key) = DeviceKey::of(device) else { return };
         let scattered = device.takes_scattered();
         let now: Vec<Found> = links
@@ -173,7 +174,8 @@ impl LinkStore {
             .into_iter()
             .filter_map(|(probe, pair)| {
                 let heap = heaps.iter().find(|heap| heap.id == probe.link.heap)?;
-                Found::of(&probe, pair, heap, scattered)
+                let takes_pieces = if own.contains(&&*heap.id) { Some(true) } else { scattered };
+                Found::of(&probe, pair, heap, takes_pieces)
             })
             .collect();
         let pitch_aligns = links
