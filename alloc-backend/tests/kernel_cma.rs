@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers of tests are no tests to clippy.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapwright_alloc::buffers::{Allocated, Allocator, AllocatorError, Layout, Want};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use heapwright_alloc::devices::{self, KmsDevice, cpu_participant};
+use heapwright_alloc::devices::{self, KmsDevice, PlaneKind, cpu_participant};
 use heapwright_alloc::heaps::{self, DumbHeap, Heap, Request, Root};
-use heapwright_alloc::links::{Outcome, Probe, probe};
+use heapwright_alloc::links::{LinkStore, Outcome, Probe, ProbeCount, Trust, probe};
 use heapwright_alloc::solver::problem::{HeapFacts, Participant, Verdict};
 use heapwright_alloc::solver::{Answer, PlaneLayout};
 use rustix::io::Errno;
@@ -197,4 +198,128 @@ fn free_memory_in_small_holes_is_found_out_by_failing_and_the_answer_degrades() 
     drop(blocks);
     let made = allocator.allocate(&want(vec![painter(), panel()])).unwrap();
     assert!(made.resolution.dropped.is_empty() && made.failures.is_empty(), "{made:?}");
+}
+
+/// A display of this driver, unbound from it; bound again when this is dropped, also by a test that fails.
+struct Unbound {
+    driver: PathBuf,
+    place: String,
+}
+
+impl Unbound {
+    fn new(device: &KmsDevice) -> Self {
+        let number = device.dev();
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        let device = std::fs::canonicalize(format!("/sys/dev/char/{major}:{minor}/device")).unwrap();
+        let driver = std::fs::canonicalize(device.join("driver")).unwrap();
+        let place = device.file_name().unwrap().to_str().unwrap().to_owned();
+        std::fs::write(driver.join("unbind"), &place).unwrap();
+        Unbound { driver, place }
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        std::fs::write(self.driver.join("bind"), &self.place).unwrap();
+    }
+}
+
+fn scanout(device: &KmsDevice, required: bool) -> Participant {
+    let of_all = device.planes().iter().filter(|plane| plane.kind == PlaneKind::Primary);
+    Participant { required, ..device.participant_of(of_all, "screen") }
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Lines of the kernel's list of all dma-bufs.
+fn dma_bufs() -> usize {
+    std::fs::read_to_string("/sys/kernel/debug/dma_buf/bufinfo").unwrap().lines().count()
+}
+
+#[test]
+#[ignore = "needs the lab: a display that can be unbound"]
+fn a_display_that_goes_away_while_it_is_probed_is_named_and_leaves_nothing() {
+    let _turn = turn();
+    let before = (descriptors(), dma_bufs());
+    {
+        let device = display("bochs-drm");
+        assert!(!device.has_vanished());
+        let directory = tempfile::tempdir().unwrap();
+        let store = LinkStore::open(&directory.path().join("links.json"), Trust::Any);
+        let mut allocator = Allocator::new(heaps::list(&Root::default())).with_store(store);
+        allocator.with_device(Arc::clone(&device));
+        let heap = Arc::clone(&contiguous()[0]);
+
+        // Somebody probes without pause while the display goes.
+        let (first, probing) = std::sync::mpsc::channel();
+        let prober = {
+            let device = Arc::clone(&device);
+            std::thread::spawn(move || {
+                loop {
+                    let found = probe(&device, &*heap, &layout());
+                    match last(&found) {
+                        (_, Outcome::Vanished) => return found,
+                        (_, Outcome::Passed | Outcome::NotTried(_)) => first.send(()).unwrap_or_default(),
+                        _ => panic!("{found}"),
+                    }
+                }
+            })
+        };
+        probing.recv().unwrap();
+        let unbound = Unbound::new(&device);
+        let found = prober.join().unwrap();
+        assert!(device.has_vanished());
+        assert_eq!(found.link.verdict, Verdict::Refuses, "{found}");
+        assert!(found.to_string().ends_with("the device has gone)"), "{found}");
+
+        // Who can do without it gets a buffer, who cannot is told which display it is.
+        let optional = allocator.allocate(&want(vec![painter(), scanout(&device, false)])).unwrap();
+        assert_eq!(optional.resolution.dropped, ["screen"]);
+        let error = allocator.allocate(&want(vec![painter(), scanout(&device, true)])).unwrap_err();
+        let AllocatorError::Unsolved { answer, .. } = &error else { panic!("{error}") };
+        assert!(matches!(**answer, Answer::Unsatisfiable { .. }), "{error}");
+        assert!(error.to_string().contains("screen"), "{error}");
+
+        // Nothing is kept of it: the next display of its number may be another.
+        allocator.save_links().unwrap();
+        let kept = std::fs::read_to_string(directory.path().join("links.json")).unwrap();
+        assert!(!kept.contains("bochs"), "{kept}");
+        let name = device.name().to_owned();
+        assert_eq!(allocator.without_device(&name).map(|gone| gone.name().to_owned()), Some(name.clone()));
+        assert!(allocator.devices().is_empty() && allocator.links().probes().is_empty());
+        assert!(allocator.heaps().heaps.iter().all(|heap| heap.of_device() != Some(&*name)));
+        assert!(allocator.without_device(&name).is_none());
+        drop((optional, allocator, device, unbound));
+    }
+    assert_eq!((descriptors(), dma_bufs()), before);
+    assert!(!display("bochs-drm").has_vanished(), "it is back");
+}
+
+#[test]
+#[ignore = "needs the lab: three displays, of which one takes no foreign memory"]
+fn a_warm_store_answers_for_every_display_without_trying_anything() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    // Everything anew but the file, as in another process.
+    let ask = || {
+        let before = ProbeCount::so_far();
+        let store = LinkStore::open(&directory.path().join("links.json"), Trust::Any);
+        let mut allocator = Allocator::new(heaps::list(&Root::default())).with_store(store);
+        for device in devices::list(&Root::default()).devices {
+            allocator.with_device(Arc::new(device));
+        }
+        let devices = allocator.devices().to_vec();
+        let of = |device: &Arc<KmsDevice>| allocator.resolve(&want(vec![scanout(device, true)])).1;
+        let answers: Vec<_> = devices.iter().map(of).collect();
+        assert!(answers.iter().all(|it| matches!(it, Answer::Solved(_))), "{answers:?}");
+        allocator.save_links().unwrap();
+        (devices.len(), ProbeCount::so_far().since(before))
+    };
+    let (displays, cold) = ask();
+    assert_eq!(displays, 3);
+    // Each is asked about memory in pieces, and one refuses at the first question.
+    assert!(cold.imports > 5 && cold.framebuffers >= 3, "{cold:?}");
+    assert_eq!(ask(), (3, ProbeCount::default()));
 }

@@ -157,6 +157,16 @@ impl Allocator {
         probe_scattered(&device, &self.heaps);
     }
 
+    /// Takes a display away that is not to be used any more, with its memory as a heap and with what was found out about
+    /// it: for one that [`has_vanished`](KmsDevice::has_vanished), whose name may soon be another's. Buffers of its memory
+    /// that are held stay valid. `None` when there is no display of that name.
+    pub fn without_device(&mut self, name: &str) -> Option<Arc<KmsDevice>> {
+        let index = self.devices.iter().position(|known| known.name() == name)?;
+        self.heaps.heaps.retain(|heap| heap.of_device() != Some(name));
+        self.links.forget(name);
+        Some(self.devices.remove(index))
+    }
+
     /// The heaps.
     pub fn heaps(&self) -> &HeapList {
         &self.heaps

@@ -13,7 +13,7 @@ use super::error::errno;
 use super::read::{
     Looker, check_drm, connectors, crtcs, has_atomic, limits, look_where_nobody_has, node_name, planes,
 };
-use super::{Caps, Connector, Crtc, DeviceError, FramebufferLimits, Hardware, Iommu, Plane};
+use super::{Caps, Connector, Crtc, DeviceError, FramebufferLimits, Hardware, Iommu, Plane, Scattered};
 use crate::heaps::Root;
 
 /// A display device.
@@ -30,7 +30,7 @@ pub struct KmsDevice {
     connectors: Vec<Connector>,
     limits: FramebufferLimits,
     caps: Caps,
-    scattered: OnceLock<bool>,
+    scattered: OnceLock<Scattered>,
 }
 
 impl AsFd for KmsDevice {
@@ -219,13 +219,31 @@ impl KmsDevice {
         self.caps
     }
 
-    /// Whether it takes memory in pieces, once somebody tried.
+    /// Whether it takes memory in pieces, once somebody tried, and if it could be found out.
     pub fn takes_scattered(&self) -> Option<bool> {
+        match self.scattered.get()? {
+            Scattered::Taken => Some(true),
+            Scattered::Refused => Some(false),
+            Scattered::NoAnswer => None,
+        }
+    }
+
+    /// What came of trying, once somebody did.
+    pub(crate) fn scattered(&self) -> Option<Scattered> {
         self.scattered.get().copied()
     }
 
     /// Keeps what was found by trying; the first finding stays.
-    pub(crate) fn learn_scattered(&self, takes: bool) {
-        let _ = self.scattered.set(takes);
+    pub(crate) fn learn_scattered(&self, found: Scattered) {
+        let _ = self.scattered.set(found);
+    }
+
+    /// Whether it went away: unplugged, or its driver unbound. Every call fails for good then; drop it, and open it anew
+    /// when it is back.
+    #[must_use]
+    pub fn has_vanished(&self) -> bool {
+        // The kernel refuses even to say the driver's name.
+        let errno = |error: std::io::Error| error.raw_os_error() == Some(Errno::NODEV.raw_os_error());
+        self.get_driver().is_err_and(errno)
     }
 }

@@ -21,6 +21,7 @@ mod participants;
 mod read;
 mod render;
 mod scaling;
+mod scattered;
 mod uevent;
 
 pub use cpu::{cpu_participant, renderer_participant};
@@ -38,4 +39,5 @@ pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plan
 pub(crate) use read::properties;
 pub use render::{ImportPair, RenderDevice, render_devices};
 pub use scaling::{Scaling, probe_scaling};
+pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};

@@ -97,6 +97,13 @@ impl LinkCache {
         })
     }
 
+    /// Forgets a device.
+    pub(crate) fn forget(&self, device: &str) {
+        let mut known = self.known();
+        known.probes.retain(|(probe, _)| probe.link.device != device);
+        known.pitches.retain(|(name, _)| name != device);
+    }
+
     /// Keeps a finding, in place of those it makes superfluous. What is unknown is not kept: it may pass next time.
     pub(crate) fn keep(&self, probe: Probe, pair: (Fourcc, Modifier)) {
         let new = &probe.link;

@@ -20,8 +20,21 @@ pub enum Outcome {
     Refused(Errno),
     /// The kernel refused, but it also refuses the device's own memory in this layout: not the heap's fault.
     RefusedForAnyMemory(Errno),
+    /// The device went away meanwhile: unplugged, or its driver unbound.
+    Vanished,
     /// Not tried, and why.
     NotTried(String),
+}
+
+impl Outcome {
+    /// What a refusal means, which is nothing when the device is not there any more.
+    fn refused(device: &KmsDevice, errno: Errno) -> Self {
+        if errno == Errno::NODEV && device.has_vanished() {
+            Outcome::Vanished
+        } else {
+            Outcome::Refused(errno)
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -30,6 +43,7 @@ impl fmt::Display for Outcome {
             Outcome::Passed => f.write_str("ok"),
             Outcome::Refused(errno) => write!(f, "{errno}"),
             Outcome::RefusedForAnyMemory(errno) => write!(f, "{errno}, as for the device's own memory"),
+            Outcome::Vanished => f.write_str("the device has gone"),
             Outcome::NotTried(why) => write!(f, "not tried: {why}"),
         }
     }
@@ -74,7 +88,8 @@ impl fmt::Display for Probe {
 /// Allocates a buffer from `heap` in this layout, tries it on `device`, and frees it.
 ///
 /// Verdicts: `refuses` when the device takes the layout but not with this heap's memory; `unknown` when memory ran out or
-/// the layout itself is at fault, which says nothing of the heap; else `accepts`, at this many bytes.
+/// the layout itself is at fault, which says nothing of the heap; else `accepts`, at this many bytes. A device that has
+/// vanished refuses everything ([`Outcome::Vanished`]).
 pub fn probe(device: &KmsDevice, heap: &dyn Heap, layout: &Layout) -> Probe {
     let mut steps = Vec::new();
     let verdict = match Buffer::allocate(heap, layout, "heapwright-probe") {
@@ -117,7 +132,7 @@ fn try_on(device: &KmsDevice, buffer: &Buffer, steps: &mut Vec<Step>) -> Verdict
     let import = match Import::new(device, buffer) {
         Ok(import) => import,
         Err(errno) => {
-            steps.push(Step { what: "PRIME import", outcome: Outcome::Refused(errno) });
+            steps.push(Step { what: "PRIME import", outcome: Outcome::refused(device, errno) });
             return verdict_of(errno);
         }
     };
@@ -153,8 +168,9 @@ fn refused(
             return Verdict::Unknown;
         }
     };
-    if own_memory_passes(what, device, layout) {
-        steps.push(Step { what, outcome: Outcome::Refused(errno) });
+    let outcome = Outcome::refused(device, errno);
+    if outcome == Outcome::Vanished || own_memory_passes(what, device, layout) {
+        steps.push(Step { what, outcome });
         verdict_of(errno)
     } else {
         steps.push(Step { what, outcome: Outcome::RefusedForAnyMemory(errno) });

@@ -9,31 +9,35 @@
 use rustix::io::Errno;
 
 use super::gem::Import;
-use crate::devices::KmsDevice;
+use crate::devices::{KmsDevice, Scattered};
 use crate::heaps::{Heap, HeapList, Request};
 
 /// Tries it, once per device, and keeps the finding in [`KmsDevice::takes_scattered`].
 ///
 /// `None`: no heap here can make such a buffer, or the device refuses even one page, or memory ran out.
 pub fn probe_scattered(device: &KmsDevice, heaps: &HeapList) -> Option<bool> {
-    if let Some(known) = device.takes_scattered() {
-        return Some(known);
+    if device.scattered().is_none() {
+        if let Some(found) = heaps.heaps.iter().find_map(|heap| ask(device, &**heap)) {
+            tracing::debug!(device = device.name(), ?found, "memory in pieces");
+            device.learn_scattered(found);
+        }
     }
-    let found = heaps.heaps.iter().find_map(|heap| ask(device, &**heap));
-    if let Some(takes) = found {
-        tracing::debug!(device = device.name(), takes, "memory in pieces");
-        device.learn_scattered(takes);
-    }
-    found
+    device.takes_scattered()
 }
 
-fn ask(device: &KmsDevice, heap: &dyn Heap) -> Option<bool> {
+fn ask(device: &KmsDevice, heap: &dyn Heap) -> Option<Scattered> {
     let in_pieces = heap.in_pieces()?.ok()?;
     let single = heap.allocate(&Request::bytes(1, "heapwright-one-page")).ok()?;
-    Import::new(device, &single.fd).ok()?;
+    match Import::new(device, &single.fd) {
+        Ok(_) => {}
+        // What a device says that has gone is no answer, and that it takes none is one for good.
+        Err(Errno::NODEV) if device.has_vanished() => return None,
+        Err(Errno::NODEV | Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => return Some(Scattered::NoAnswer),
+        Err(_) => return None,
+    }
     match Import::new(device, &in_pieces) {
-        Ok(_) => Some(true),
-        Err(Errno::INVAL | Errno::NOTSUP | Errno::NXIO | Errno::RANGE) => Some(false),
+        Ok(_) => Some(Scattered::Taken),
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NXIO | Errno::RANGE) => Some(Scattered::Refused),
         Err(_) => None,
     }
 }

@@ -18,14 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{LinkCache, Outcome, Probe, Step};
 use crate::constraints::{Fourcc, Modifier};
-use crate::devices::KmsDevice;
+use crate::devices::{KmsDevice, Scattered};
 use crate::solver::problem::{Evidence, HeapFacts, Link, Verdict};
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Changed when a file means something else than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Which findings of other processes are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +57,7 @@ struct Findings {
 #[serde(deny_unknown_fields)]
 struct OfDevice {
     device: DeviceKey,
-    scattered: Option<bool>,
+    scattered: Option<Scattered>,
     found: Vec<Found>,
     pitch_aligns: Vec<PitchAlign>,
 }
@@ -148,8 +148,8 @@ impl LinkStore {
     pub(crate) fn recall(&self, device: &KmsDevice, heaps: &[HeapFacts], links: &LinkCache) {
         let Some(key) = DeviceKey::of(device) else { return };
         let Some(known) = self.file.devices.iter().find(|known| known.device == key) else { return };
-        if let Some(takes) = known.scattered {
-            device.learn_scattered(takes);
+        if let Some(scattered) = known.scattered {
+            device.learn_scattered(scattered);
         }
         for rule in &known.pitch_aligns {
             links.keep_pitch_align(device.name(), (rule.format, rule.modifier), rule.bytes);
@@ -167,14 +167,18 @@ impl LinkStore {
     /// Takes over what is known now of a device. What was known of heaps that are not there today stays.
     /// `own` are the ids of the device's own heaps: what it makes itself it does not take by luck.
     pub(crate) fn note(&mut self, device: &KmsDevice, heaps: &[HeapFacts], own: &[&str], links: &LinkCache) {
+        // Another device may have its number by now.
+        if device.has_vanished() {
+            return;
+        }
         let Some(key) = DeviceKey::of(device) else { return };
-        let scattered = device.takes_scattered();
+        let takes_scattered = device.takes_scattered();
         let now: Vec<Found> = links
             .of_device(device.name())
             .into_iter()
             .filter_map(|(probe, pair)| {
                 let heap = heaps.iter().find(|heap| heap.id == probe.link.heap)?;
-                let takes_pieces = if own.contains(&&*heap.id) { Some(true) } else { scattered };
+                let takes_pieces = if own.contains(&&*heap.id) { Some(true) } else { takes_scattered };
                 Found::of(&probe, pair, heap, takes_pieces)
             })
             .collect();
@@ -188,7 +192,7 @@ impl LinkStore {
         let before = known.map(|index| self.file.devices.swap_remove(index).found).unwrap_or_default();
         let mut found: Vec<_> = before.into_iter().filter(|found| !of_today(found)).collect();
         found.extend(now);
-        self.file.devices.push(OfDevice { device: key, scattered, found, pitch_aligns });
+        self.file.devices.push(OfDevice { device: key, scattered: device.scattered(), found, pitch_aligns });
     }
 
     /// Writes the findings, as a whole or not at all.
@@ -239,7 +243,8 @@ impl Found {
     ) -> Option<Self> {
         let Link { verdict, evidence, bytes, .. } = &probe.link;
         let by_luck = *verdict == Verdict::Accepts && !heap.contiguous && scattered != Some(true);
-        if *evidence != Evidence::Probed || *verdict == Verdict::Unknown || by_luck {
+        let gone = probe.steps.iter().any(|step| step.outcome == Outcome::Vanished);
+        if *evidence != Evidence::Probed || *verdict == Verdict::Unknown || by_luck || gone {
             return None;
         }
         let tested = |step: &Step| step.what == "TEST_ONLY" && step.outcome == Outcome::Passed;
@@ -320,6 +325,8 @@ mod tests {
             Found::of(&probe(Verdict::Refuses, refused), PAIR, &heap("h0", false), None).expect("kept");
         assert_eq!(found.probe("card3").steps[0].outcome, Outcome::Refused(Errno::NODEV));
         assert_eq!(found.probe("card3").link.device, "card3", "names change from boot to boot");
+        let gone = Step { what: "AddFB2", outcome: Outcome::Vanished };
+        assert_eq!(Found::of(&probe(Verdict::Refuses, gone), PAIR, &heap("h0", true), None), None);
         let unknown = probe(Verdict::Unknown, passed("AddFB2"));
         assert_eq!(Found::of(&unknown, PAIR, &heap("h0", true), None), None);
     }
@@ -334,7 +341,7 @@ mod tests {
         let device = DeviceKey { driver: "d".into(), place: "/sys/x".into(), iommu: false };
         let found = vec![found.expect("kept")];
         let pitch_aligns = vec![PitchAlign { format: PAIR.0, modifier: PAIR.1, bytes: 256 }];
-        store.file.devices.push(OfDevice { device, scattered: Some(true), found, pitch_aligns });
+        store.file.devices.push(OfDevice { device, scattered: Some(Scattered::Taken), found, pitch_aligns });
         store.save().expect("written");
         assert_eq!(open("7.3 one").file, store.file);
         assert!(open("7.3 two").file.devices.is_empty(), "another build of the kernel");
@@ -349,7 +356,7 @@ mod tests {
         }
         fs::write(&path, [0xff, 0xfe]).expect("garbage");
         assert!(open("7.3 one").file.devices.is_empty());
-        fs::write(&path, whole.replace("\"version\": 1", "\"version\": 9")).expect("another version");
+        fs::write(&path, whole.replace("\"version\": 2", "\"version\": 9")).expect("another version");
         assert!(open("7.3 one").file.devices.is_empty());
     }
 }
