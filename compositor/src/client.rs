@@ -6,7 +6,7 @@ use smithay::{
 };
 use tracing::{debug, info};
 
-use crate::guard::records::Ledger;
+use crate::{guard::records::Ledger, negotiation::Account};
 
 /// Data attached to a Wayland connection.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct ClientState {
     pub compositor: CompositorClientState,
     /// What the guards remember of the client's objects.
     pub guard: Ledger,
+    /// Buffers that we allocate for it.
+    pub account: Account,
 }
 
 impl ClientData for ClientState {
@@ -23,6 +25,7 @@ impl ClientData for ClientState {
     }
 
     fn disconnected(&self, client: ClientId, reason: DisconnectReason) {
+        self.account.close();
         match reason {
             DisconnectReason::ConnectionClosed => debug!(?client, "client left"),
             DisconnectReason::ProtocolError(error) => {

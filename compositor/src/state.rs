@@ -37,6 +37,7 @@ use crate::{
     feedback,
     ipc::Server,
     memory::Memory,
+    negotiation::{Account, Negotiations},
 };
 
 /// Smithay's state of each protocol the server speaks.
@@ -110,6 +111,8 @@ pub struct Heapwright {
     pub memory: Memory,
     /// Where frames go.
     pub backend: Backend,
+    /// What clients asked of the allocator.
+    pub negotiations: Negotiations,
     /// Where others may ask about all this.
     pub questions: Option<Server>,
 }
@@ -132,6 +135,9 @@ pub enum StartError {
     /// The event loop refused a source.
     #[error("event loop: {0}")]
     Loop(#[from] calloop::Error),
+    /// Clients' questions cannot be put off.
+    #[error("event loop: {0}")]
+    Ping(#[source] std::io::Error),
 }
 
 impl<T> From<calloop::InsertError<T>> for StartError {
@@ -172,12 +178,13 @@ impl Heapwright {
         // A start: `advertise_dmabuf` puts the solver's answers in its place before any client is served.
         let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::unsolved(&PixmanRenderer::new()?)?);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
+        let negotiations = Negotiations::new(&handle, &events.handle())?;
 
         let listener = ListeningSocketSource::new_auto()?;
         let socket = listener.socket_name().to_string_lossy().into_owned();
         events.handle().insert_source(listener, |stream, (), state: &mut Self| {
             state.clients_seen += 1;
-            if let Err(error) = state.display.insert_client(stream, Arc::new(ClientState::default())) {
+            if let Err(error) = state.display.insert_client(stream, Arc::new(state.new_client())) {
                 warn!(%error, "cannot take a new client");
             }
         })?;
@@ -214,6 +221,7 @@ impl Heapwright {
             cursor: Cursor::default(),
             memory,
             backend,
+            negotiations,
             questions: None,
         })
     }
@@ -229,6 +237,10 @@ impl Heapwright {
             info!("the last client has gone");
             self.stop.stop();
         }
+    }
+
+    fn new_client(&self) -> ClientState {
+        ClientState { account: Account::open(&self.memory), ..ClientState::default() }
     }
 
     /// Number of clients connected now.

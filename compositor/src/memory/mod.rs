@@ -13,16 +13,23 @@ pub use screen::{ScreenAllocator, ScreenError};
 use std::{
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use heapwright_alloc::{
-    buffers::{Allocator, AllocatorError, Buffer, Want},
+    buffers::{
+        Allocated, Allocator, AllocatorError, Buffer, BufferPool, Limit, Owner, PoolLimits, PooledBuffer,
+        Want,
+    },
     constraints::{Fourcc, Modifier, Size},
     devices::{DeviceError, KmsDevice},
     feedback::{Target, scanout_tranche, tranche},
     heaps::{self, HeapList, Root},
     links::{LinkStore, Trust},
-    solver::problem::{Match, OptionSpec, Participant, Role},
+    solver::{
+        Answer,
+        problem::{Match, OptionSpec, Participant, Role},
+    },
 };
 use tracing::{debug, info};
 
@@ -37,8 +44,15 @@ pub struct Memory {
 #[derive(Debug)]
 struct Shared {
     allocator: Allocator,
+    /// What clients get.
+    pool: BufferPool,
     report: Report,
 }
+
+/// Buffers that one client may hold of what it got from us: some eight windows, each with a queue of them.
+pub const CLIENT_BUFFERS: u32 = 128;
+/// Bytes that one client may hold of what it got from us: thirty pictures of 3840x2160.
+pub const CLIENT_BYTES: u64 = 1 << 30;
 
 /// A plane of a display, as the question for memory needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +114,12 @@ impl Memory {
         for problem in &heaps.problems {
             info!(path = %problem.path.display(), error = %problem.error, "heap that cannot be used");
         }
-        let shared = Shared { allocator: allocator(heaps), report: Report::default() };
+        let allocator = allocator(heaps);
+        let pool = allocator.pool(PoolLimits {
+            owner: Limit::of(CLIENT_BUFFERS.into(), CLIENT_BYTES),
+            ..PoolLimits::default()
+        });
+        let shared = Shared { allocator, pool, report: Report::default() };
         Memory { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -173,6 +192,66 @@ impl Memory {
         let (problem, _) = shared.allocator.resolve(&want);
         let target = Target { participant: "display".to_owned(), device: 0, scanout: true };
         scanout_tranche(&problem, &target, &format!("plane-{}", plane.plane)).pairs()
+    }
+
+    /// A plane as a participant: optional, since without it the picture is copied.
+    #[must_use]
+    pub fn plane(&self, plane: PlaneOf<'_>, name: &str) -> Option<Participant> {
+        let shared = self.lock();
+        let device = shared.allocator.devices().iter().find(|device| device.name() == plane.device)?;
+        let of_plane = device.planes().iter().filter(|known| known.id == plane.plane);
+        Some(device.participant_of(of_plane, name))
+    }
+
+    /// What a device is called in answers and links, known or not.
+    #[must_use]
+    pub fn device_name(&self, device: u64) -> String {
+        let shared = self.lock();
+        let known = shared.allocator.devices().iter().find(|known| known.dev() == device);
+        known.map_or_else(
+            || format!("drm:{}:{}", rustix::fs::major(device), rustix::fs::minor(device)),
+            |known| known.name().to_owned(),
+        )
+    }
+
+    /// Allocates buffers for a client.
+    ///
+    /// # Errors
+    /// [`AllocatorError`]; nothing stays allocated then.
+    pub fn allocate_for(
+        &self,
+        want: &Want<'_>,
+        client: Owner,
+    ) -> Result<Allocated<PooledBuffer>, AllocatorError> {
+        let mut shared = self.lock();
+        let allocated = shared.allocator.allocate_pooled(want, &shared.pool, client)?;
+        let heap = shared.allocator.heaps().get(&allocated.resolution.heap);
+        let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
+        for _ in &allocated.buffers {
+            shared.report.ours(want.name, want.size, &allocated, names.clone());
+        }
+        Ok(allocated)
+    }
+
+    /// Where a buffer would lie now. Allocates nothing that stays.
+    #[must_use]
+    pub fn foresee(&self, want: &Want<'_>) -> Answer {
+        self.lock().allocator.resolve(want).1
+    }
+
+    /// A client has gone, with all that it held.
+    pub fn forget(&self, client: Owner) {
+        self.lock().pool.forget(client);
+    }
+
+    /// It is `now`, in a time that only rises: frees what has been idle for long, tries again what was dry. Whether there
+    /// is any need to be told again.
+    #[must_use]
+    pub fn tick(&self, now: Duration) -> bool {
+        let shared = self.lock();
+        shared.allocator.tick(now);
+        shared.pool.trim(now);
+        shared.pool.idle().count > 0 || !shared.allocator.shortages().is_empty()
     }
 
     /// Takes note of a client's buffer.

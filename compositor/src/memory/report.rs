@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// Adds a buffer of our own.
-    pub(super) fn ours(&mut self, owner: &str, size: Size, allocated: &Allocated, names: Vec<String>) {
+    pub(super) fn ours<B>(&mut self, owner: &str, size: Size, allocated: &Allocated<B>, names: Vec<String>) {
         let Allocated { resolution, failures, .. } = allocated;
         let mut why = vec![format!("serves {}", resolution.satisfied.join(", "))];
         why.extend(resolution.dropped.iter().map(|dropped| format!("without {dropped}")));

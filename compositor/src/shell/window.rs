@@ -96,6 +96,7 @@ impl Heapwright {
             }
         });
         self.update_feedback(&window);
+        self.reconsider(&window);
         self.place(&window);
     }
 
