@@ -1,4 +1,5 @@
-//! The client's buffers: allocated where the feedback's answers lie, or in shared memory with the reason why.
+//! The client's buffers: negotiated, or allocated where the feedback's answers lie, or in shared memory with the reason
+//! why.
 
 use std::os::fd::BorrowedFd;
 
@@ -15,7 +16,7 @@ use heapwright_alloc::{
 use crate::{
     Args,
     feedback::{Feedback, Tranche},
-    picture,
+    picture::{self, Style},
     report::Report,
 };
 
@@ -65,6 +66,11 @@ impl Canvas {
         self.buffer.fd()
     }
 
+    /// Where the picture begins, bytes.
+    pub fn offset(&self) -> u64 {
+        self.buffer.planes().first().map_or(0, |plane| plane.offset)
+    }
+
     /// Bytes a row.
     pub fn pitch(&self) -> u64 {
         self.buffer.planes().first().map_or(0, |plane| plane.pitch)
@@ -85,25 +91,31 @@ impl Canvas {
         (self.buffer.size().width, self.buffer.size().height)
     }
 
-    /// Paints one frame.
-    pub fn paint(&mut self, frame: u32) -> Result<(), BufferFailed> {
-        let ((width, height), pitch) = (self.size(), self.pitch() as usize);
-        picture::paint(&mut self.mapping.write()?, width, height, pitch, frame);
+    /// A buffer that came from elsewhere.
+    pub fn of(buffer: Buffer) -> Result<Self, BufferFailed> {
+        Ok(Canvas { mapping: buffer.map()?, buffer, dma_buf: true })
+    }
+
+    /// Paints a frame over another one.
+    pub fn paint(&mut self, style: Style, before: Option<u32>, frame: u32) -> Result<(), BufferFailed> {
+        let (size, pitch) = (self.size(), self.pitch() as usize);
+        picture::paint(&mut self.mapping.write()?, size, pitch, style, (before, frame));
         Ok(())
     }
 }
 
 /// This client: it writes every pixel with the CPU, 32 bits each, row by row.
-fn painter() -> Participant {
-    let option = |format| OptionSpec {
+pub fn painter() -> Participant {
+    let option = |rank, format| OptionSpec {
         format: Match::Is(format),
         modifier: Match::Is(Modifier::LINEAR),
+        rank: Some(rank),
         ..OptionSpec::default()
     };
     Participant {
         name: "paint".to_owned(),
         role: Role::Cpu,
-        options: Some(vec![option(Fourcc::XRGB8888), option(Fourcc::ARGB8888)]),
+        options: Some(vec![option(0, Fourcc::XRGB8888), option(1, Fourcc::ARGB8888)]),
         memory: MemoryLimits {
             cpu_access: CpuAccess { read: Frequency::None, write: Frequency::Often },
             ..MemoryLimits::default()

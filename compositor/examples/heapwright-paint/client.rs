@@ -1,4 +1,4 @@
-//! The Wayland side: one window, its buffers in turn, and what became of each frame.
+//! One window, its buffers in turn, and what became of each frame.
 
 use std::{
     io::Write as _,
@@ -6,40 +6,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
+use heapwright_alloc::constraints::Size;
+use heapwright_client::{Allocation, Answer, Buffers, Constraints, Inexpressible, Negotiator, Refused};
+use rustix::io::Errno;
 use wayland_client::{
-    Connection, Dispatch, DispatchError, EventQueue, QueueHandle, WEnum,
+    Connection, DispatchError, EventQueue, QueueHandle,
     backend::WaylandError,
-    delegate_noop,
-    globals::{BindError, GlobalError, GlobalListContents, registry_queue_init},
-    protocol::{
-        wl_buffer, wl_callback, wl_compositor, wl_output, wl_pointer, wl_region, wl_registry, wl_seat,
-        wl_shm, wl_shm_pool, wl_surface,
-    },
+    globals::{BindError, GlobalError, registry_queue_init},
+    protocol::{wl_buffer, wl_compositor, wl_pointer, wl_seat, wl_shm, wl_surface},
 };
 use wayland_protocols::{
     wp::{
-        linux_dmabuf::zv1::client::{
-            zwp_linux_buffer_params_v1::{self, ZwpLinuxBufferParamsV1},
-            zwp_linux_dmabuf_feedback_v1::{self, TrancheFlags, ZwpLinuxDmabufFeedbackV1},
-            zwp_linux_dmabuf_v1::ZwpLinuxDmabufV1,
-        },
+        linux_dmabuf::zv1::client::{zwp_linux_buffer_params_v1, zwp_linux_dmabuf_v1::ZwpLinuxDmabufV1},
         presentation_time::client::{
-            wp_presentation::{self, WpPresentation},
-            wp_presentation_feedback::{self, Kind, WpPresentationFeedback},
+            wp_presentation::WpPresentation, wp_presentation_feedback::WpPresentationFeedback,
         },
     },
-    xdg::shell::client::{xdg_surface, xdg_toplevel, xdg_wm_base},
+    xdg::shell::client::{xdg_toplevel, xdg_wm_base},
 };
 
 use crate::{
     Args,
-    buffers::{BufferFailed, Canvas, allocate},
+    buffers::{BufferFailed, Canvas, allocate, painter},
     feedback::Feedback,
+    picture::Style,
     report::Report,
+    slots::{Slot, Slots},
+    wait::{turn, until},
 };
 
 /// Why the client gave up.
@@ -69,42 +62,76 @@ pub enum Failed {
     /// No memory.
     #[error(transparent)]
     Buffer(#[from] BufferFailed),
-    /// The compositor refused the buffer.
-    #[error("the compositor refused a buffer made by its own feedback: {0}")]
-    Refused(String),
+    /// The protocol has no words for what we want.
+    #[error(transparent)]
+    Inexpressible(#[from] Inexpressible),
+    /// The compositor has no buffers for us.
+    #[error("no buffers: {0}")]
+    Refused(#[from] Refused),
+    /// The compositor does not take the buffer.
+    #[error("the compositor refused a buffer made by its own word: {0}")]
+    BufferRefused(String),
     /// Nothing happens.
     #[error("no answer within {0:?} while waiting for {1}")]
     Patience(Duration, &'static str),
 }
 
 /// A frame on its way.
-struct Sent {
-    feedback: WpPresentationFeedback,
-    at: Instant,
+pub struct Sent {
+    /// Says what became of it.
+    pub feedback: WpPresentationFeedback,
+    /// When it was committed.
+    pub at: Instant,
 }
 
-/// One buffer of the turn.
-struct Slot {
-    buffer: wl_buffer::WlBuffer,
-    busy: bool,
-    painted: bool,
-}
-
+/// What is known of the window.
 #[derive(Default)]
-struct Client {
-    size: Option<(u32, u32)>,
-    configured: bool,
-    closed: bool,
-    feedback: Feedback,
-    seen_scanout: bool,
-    slots: Vec<Slot>,
-    created: Option<Result<wl_buffer::WlBuffer, ()>>,
-    frame_due: bool,
-    sent: Vec<Sent>,
-    latencies: Vec<Duration>,
-    clock: Option<u32>,
-    report: Report,
-    pointer: Option<wl_pointer::WlPointer>,
+pub struct Client {
+    /// As configured; nothing while the choice is ours.
+    pub size: Option<(u32, u32)>,
+    /// The first configure came.
+    pub configured: bool,
+    /// The user wants it to end.
+    pub closed: bool,
+    /// Of linux-dmabuf.
+    pub feedback: Feedback,
+    /// It had a scan-out tranche once.
+    pub seen_scanout: bool,
+    /// What the compositor answered last, unless it was taken.
+    pub answer: Option<Answer>,
+    /// The buffers.
+    pub slots: Slots,
+    /// What came of the last parameters.
+    pub created: Option<Result<wl_buffer::WlBuffer, ()>>,
+    /// It is time for the next frame.
+    pub frame_due: bool,
+    /// Frames on their way.
+    pub sent: Vec<Sent>,
+    /// Of the frames that came through.
+    pub latencies: Vec<Duration>,
+    /// The presentation clock.
+    pub clock: Option<u32>,
+    /// What there is to tell.
+    pub report: Report,
+    /// Hidden above our window.
+    pub pointer: Option<wl_pointer::WlPointer>,
+}
+
+/// What the window is made with.
+struct Window<'a> {
+    args: &'a Args,
+    handle: QueueHandle<Client>,
+    compositor: wl_compositor::WlCompositor,
+    shm: wl_shm::WlShm,
+    presentation: WpPresentation,
+    dmabuf: Option<ZwpLinuxDmabufV1>,
+    surface: wl_surface::WlSurface,
+    toplevel: xdg_toplevel::XdgToplevel,
+    /// Who gives us buffers; nobody when we allocate ourselves.
+    negotiator: Option<Negotiator>,
+    allocation: Option<Allocation>,
+    /// Size that buffers were asked for last.
+    asked: (u32, u32),
 }
 
 /// Runs until enough frames were shown, and hands the report to `done`.
@@ -114,80 +141,26 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
     let handle = queue.handle();
     let compositor: wl_compositor::WlCompositor = globals.bind(&handle, 4..=6, ())?;
     let wm_base: xdg_wm_base::XdgWmBase = globals.bind(&handle, 1..=6, ())?;
-    let shm: wl_shm::WlShm = globals.bind(&handle, 1..=1, ())?;
-    let presentation: WpPresentation = globals.bind(&handle, 1..=2, ())?;
-    let dmabuf: Option<ZwpLinuxDmabufV1> = globals.bind(&handle, 4..=5, ()).ok().filter(|_| !args.shm);
     let _seat: Option<wl_seat::WlSeat> = globals.bind(&handle, 1..=7, ()).ok();
-
-    let mut client = Client::default();
     let surface = compositor.create_surface(&handle, ());
-    if let Some(dmabuf) = &dmabuf {
-        dmabuf.get_surface_feedback(&surface, &handle, ());
-    }
     let xdg = wm_base.get_xdg_surface(&surface, &handle, ());
     let toplevel = xdg.get_toplevel(&handle, ());
-    toplevel.set_title("heapwright-paint".to_owned());
-    toplevel.set_app_id("heapwright-paint".to_owned());
-    if args.fullscreen {
-        toplevel.set_fullscreen(None);
-    }
-    surface.commit();
-    until(&mut queue, &mut client, args.patience(), "the first configure", |client| client.configured)?;
-    if dmabuf.is_some() {
-        until(&mut queue, &mut client, args.patience(), "dma-buf feedback", |client| {
-            client.feedback.rounds > 0
-        })?;
-    }
+    let mut window = Window {
+        args,
+        compositor,
+        shm: globals.bind(&handle, 1..=1, ())?,
+        presentation: globals.bind(&handle, 1..=2, ())?,
+        dmabuf: globals.bind(&handle, 4..=5, ()).ok().filter(|_| !args.shm),
+        surface,
+        toplevel,
+        negotiator: if args.negotiate { Some(Negotiator::bind(&globals, &handle)?) } else { None },
+        allocation: None,
+        asked: (0, 0),
+        handle,
+    };
+    let mut client = Client::default();
+    window.run(&mut queue, &mut client)?;
 
-    let (width, height) = client.size.unwrap_or(args.size);
-    let mut canvases = allocate(args, (width, height), dmabuf.is_some(), &client.feedback)?;
-    client.report = canvases.report.clone();
-    for canvas in &canvases.canvases {
-        let buffer = match &dmabuf {
-            Some(dmabuf) if canvas.is_dma_buf() => {
-                create(&mut queue, &handle, &mut client, dmabuf, canvas, args.patience())?
-            }
-            _ => through_shm(&shm, &handle, canvas),
-        };
-        client.slots.push(Slot { buffer, busy: false, painted: false });
-    }
-    // The whole window is opaque: without this an alpha format could not go straight to a plane.
-    let region = compositor.create_region(&handle, ());
-    region.add(0, 0, width as i32, height as i32);
-    surface.set_opaque_region(Some(&region));
-    region.destroy();
-
-    client.frame_due = true;
-    let end = args.stay.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let enough = |presented| end.map_or(presented >= args.frames, |end| Instant::now() >= end);
-    while !enough(client.report.presented) && !client.closed {
-        let free = client.slots.iter().position(|slot| !slot.busy);
-        if let (true, Some(index)) = (client.frame_due, free) {
-            if !(args.still && client.slots[index].painted) {
-                canvases.canvases[index].paint(if args.still {
-                    0
-                } else {
-                    client.report.committed as u32
-                })?;
-                client.slots[index].painted = true;
-            }
-            surface.attach(Some(&client.slots[index].buffer), 0, 0);
-            surface.damage_buffer(0, 0, width as i32, height as i32);
-            surface.frame(&handle, ());
-            let feedback = presentation.feedback(&surface, &handle, ());
-            client.sent.push(Sent { feedback, at: Instant::now() });
-            surface.commit();
-            client.slots[index].busy = true;
-            client.frame_due = false;
-            client.report.committed += 1;
-        }
-        let before = client.report.presented;
-        turn(&mut queue, &mut client, args.patience(), "a frame")?;
-        if args.tell.is_some_and(|every| client.report.presented / every > before / every) {
-            // Nobody need listen.
-            let _ = writeln!(std::io::stderr().lock(), "presented {}", client.report.presented);
-        }
-    }
     client.report.clock = client.clock;
     client.report.feedback_rounds = client.feedback.rounds;
     client.report.scanout_tranche = client.seen_scanout;
@@ -207,312 +180,212 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
     Ok(())
 }
 
-/// One round of events, waiting at most `patience`.
-fn turn(
-    queue: &mut EventQueue<Client>,
-    client: &mut Client,
-    patience: Duration,
-    what: &'static str,
-) -> Result<(), Failed> {
-    if queue.dispatch_pending(client)? > 0 {
-        return Ok(());
-    }
-    queue.flush()?;
-    let Some(guard) = queue.prepare_read() else { return Ok(()) };
-    let fd = guard.connection_fd();
-    let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
-    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
-        Ok(0) => return Err(Failed::Patience(patience, what)),
-        Ok(_) => {}
-        Err(Errno::INTR) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    }
-    match guard.read() {
-        // Woken without a whole message to read.
-        Err(WaylandError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-        read => read?,
-    };
-    queue.dispatch_pending(client)?;
-    Ok(())
-}
-
-fn until(
-    queue: &mut EventQueue<Client>,
-    client: &mut Client,
-    patience: Duration,
-    what: &'static str,
-    done: impl Fn(&Client) -> bool,
-) -> Result<(), Failed> {
-    while !done(client) {
-        turn(queue, client, patience, what)?;
-    }
-    Ok(())
-}
-
-/// Makes a wl_buffer of a dma-buf, waiting for the compositor's word on it.
-fn create(
-    queue: &mut EventQueue<Client>,
-    handle: &QueueHandle<Client>,
-    client: &mut Client,
-    dmabuf: &ZwpLinuxDmabufV1,
-    canvas: &Canvas,
-    patience: Duration,
-) -> Result<wl_buffer::WlBuffer, Failed> {
-    let params = dmabuf.create_params(handle, ());
-    let (high, low) = ((canvas.modifier().0 >> 32) as u32, canvas.modifier().0 as u32);
-    params.add(canvas.fd(), 0, 0, canvas.pitch() as u32, high, low);
-    let (width, height) = canvas.size();
-    params.create(width as i32, height as i32, canvas.format().0, zwp_linux_buffer_params_v1::Flags::empty());
-    client.created = None;
-    until(queue, client, patience, "a dma-buf to be taken", |client| client.created.is_some())?;
-    params.destroy();
-    match client.created.take() {
-        Some(Ok(buffer)) => Ok(buffer),
-        _ => Err(Failed::Refused(format!(
-            "{width}x{height} {} {} pitch {}",
-            canvas.format(),
-            canvas.modifier(),
-            canvas.pitch()
-        ))),
-    }
-}
-
-fn through_shm(shm: &wl_shm::WlShm, handle: &QueueHandle<Client>, canvas: &Canvas) -> wl_buffer::WlBuffer {
-    let (width, height) = canvas.size();
-    let bytes = canvas.pitch() as i32 * height as i32;
-    let pool = shm.create_pool(canvas.fd().as_fd(), bytes, handle, ());
-    let buffer = pool.create_buffer(
-        0,
-        width as i32,
-        height as i32,
-        canvas.pitch() as i32,
-        wl_shm::Format::Xrgb8888,
-        handle,
-        (),
-    );
-    pool.destroy();
-    buffer
-}
-
-impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Client {
-    fn event(
-        _: &mut Self,
-        _: &wl_registry::WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
-
-impl Dispatch<xdg_wm_base::XdgWmBase, ()> for Client {
-    fn event(
-        _: &mut Self,
-        wm_base: &xdg_wm_base::XdgWmBase,
-        event: xdg_wm_base::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        if let xdg_wm_base::Event::Ping { serial } = event {
-            wm_base.pong(serial);
+impl Window<'_> {
+    /// From the first commit to the last frame.
+    fn run(&mut self, queue: &mut EventQueue<Client>, client: &mut Client) -> Result<(), Failed> {
+        let args = self.args;
+        if let Some(dmabuf) = &self.dmabuf {
+            dmabuf.get_surface_feedback(&self.surface, &self.handle, ());
         }
-    }
-}
-
-impl Dispatch<xdg_surface::XdgSurface, ()> for Client {
-    fn event(
-        client: &mut Self,
-        surface: &xdg_surface::XdgSurface,
-        event: xdg_surface::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        if let xdg_surface::Event::Configure { serial } = event {
-            surface.ack_configure(serial);
-            client.configured = true;
+        self.toplevel.set_title("heapwright-paint".to_owned());
+        self.toplevel.set_app_id("heapwright-paint".to_owned());
+        if args.fullscreen {
+            self.toplevel.set_fullscreen(None);
         }
-    }
-}
-
-impl Dispatch<xdg_toplevel::XdgToplevel, ()> for Client {
-    fn event(
-        client: &mut Self,
-        _: &xdg_toplevel::XdgToplevel,
-        event: xdg_toplevel::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        match event {
-            xdg_toplevel::Event::Configure { width, height, .. } if width > 0 && height > 0 => {
-                client.size = Some((width as u32, height as u32));
-            }
-            xdg_toplevel::Event::Close => client.closed = true,
-            _ => {}
+        self.surface.commit();
+        until(queue, client, args.patience(), "the first configure", |client| client.configured)?;
+        if self.dmabuf.is_some() {
+            until(queue, client, args.patience(), "dma-buf feedback", |client| client.feedback.rounds > 0)?;
         }
-    }
-}
+        self.ask(queue, client)?;
+        until(queue, client, args.patience(), "buffers", |client| {
+            client.answer.is_some() || !client.slots.is_empty()
+        })?;
 
-impl Dispatch<wl_callback::WlCallback, ()> for Client {
-    fn event(
-        client: &mut Self,
-        _: &wl_callback::WlCallback,
-        _: wl_callback::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
         client.frame_due = true;
-    }
-}
-
-impl Dispatch<wl_buffer::WlBuffer, ()> for Client {
-    fn event(
-        client: &mut Self,
-        buffer: &wl_buffer::WlBuffer,
-        event: wl_buffer::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        let slot = client.slots.iter_mut().find(|slot| slot.buffer == *buffer);
-        if let (wl_buffer::Event::Release, Some(slot)) = (event, slot) {
-            slot.busy = false;
-        }
-    }
-}
-
-impl Dispatch<ZwpLinuxBufferParamsV1, ()> for Client {
-    fn event(
-        client: &mut Self,
-        _: &ZwpLinuxBufferParamsV1,
-        event: zwp_linux_buffer_params_v1::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        match event {
-            zwp_linux_buffer_params_v1::Event::Created { buffer } => client.created = Some(Ok(buffer)),
-            zwp_linux_buffer_params_v1::Event::Failed => client.created = Some(Err(())),
-            _ => {}
-        }
-    }
-
-    wayland_client::event_created_child!(Client, ZwpLinuxBufferParamsV1, [
-        zwp_linux_buffer_params_v1::EVT_CREATED_OPCODE => (wl_buffer::WlBuffer, ()),
-    ]);
-}
-
-impl Dispatch<ZwpLinuxDmabufFeedbackV1, ()> for Client {
-    fn event(
-        client: &mut Self,
-        _: &ZwpLinuxDmabufFeedbackV1,
-        event: zwp_linux_dmabuf_feedback_v1::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        use zwp_linux_dmabuf_feedback_v1::Event;
-        match event {
-            // A table that can't be mapped leaves the feedback empty, which allocation then names.
-            Event::FormatTable { fd, size } => drop(client.feedback.table(fd, size)),
-            Event::TrancheFormats { indices } => client.feedback.formats(&indices),
-            Event::TrancheFlags { flags: WEnum::Value(flags) } => {
-                let scanout = flags.contains(TrancheFlags::Scanout);
-                client.seen_scanout |= scanout;
-                client.feedback.flags(scanout);
+        let end = args.stay.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let enough = |presented| end.map_or(presented >= args.frames, |end| Instant::now() >= end);
+        let mut fullscreen = args.fullscreen;
+        while !enough(client.report.presented) && !client.closed {
+            if let Some(answer) = client.answer.take() {
+                self.take(queue, client, answer)?;
             }
-            Event::TrancheDone => client.feedback.tranche_done(),
-            Event::Done => client.feedback.done(),
-            _ => {}
-        }
-    }
-}
-
-impl Dispatch<WpPresentation, ()> for Client {
-    fn event(
-        client: &mut Self,
-        _: &WpPresentation,
-        event: wp_presentation::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        if let wp_presentation::Event::ClockId { clk_id } = event {
-            client.clock = Some(clk_id);
-        }
-    }
-}
-
-impl Dispatch<WpPresentationFeedback, ()> for Client {
-    fn event(
-        client: &mut Self,
-        feedback: &WpPresentationFeedback,
-        event: wp_presentation_feedback::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        let sent = client.sent.iter().position(|sent| sent.feedback == *feedback);
-        match event {
-            wp_presentation_feedback::Event::Presented { tv_sec_hi, tv_sec_lo, tv_nsec, flags, .. } => {
-                if let Some(index) = sent {
-                    client.latencies.push(client.sent.swap_remove(index).at.elapsed());
+            // Who negotiates is told by `changed`.
+            let news = std::mem::take(&mut client.feedback.news) && self.negotiator.is_none();
+            if client.size.unwrap_or(args.size) != self.asked || news {
+                self.ask(queue, client)?;
+            }
+            if client.frame_due {
+                self.paint(client)?;
+            }
+            let before = client.report.presented;
+            turn(queue, client, args.patience(), "a frame")?;
+            let passed = |every: u64| client.report.presented / every > before / every;
+            if args.tell.is_some_and(passed) {
+                // Nobody need listen.
+                let _ = writeln!(std::io::stderr().lock(), "presented {}", client.report.presented);
+            }
+            if args.toggle.is_some_and(passed) {
+                fullscreen = !fullscreen;
+                if fullscreen {
+                    self.toplevel.set_fullscreen(None);
+                } else {
+                    self.toplevel.unset_fullscreen();
+                    // The choice is ours again.
+                    client.size = None;
                 }
-                let zero_copy = matches!(flags, WEnum::Value(flags) if flags.contains(Kind::ZeroCopy));
-                let seconds = (u64::from(tv_sec_hi) << 32) | u64::from(tv_sec_lo);
-                client.report.frame(zero_copy, Duration::new(seconds, tv_nsec));
             }
-            wp_presentation_feedback::Event::Discarded => {
-                if let Some(index) = sent {
-                    client.sent.swap_remove(index);
-                }
-                client.report.discarded += 1;
+        }
+        Ok(())
+    }
+
+    /// Asks for buffers of the size that the window has now, or makes them.
+    fn ask(&mut self, queue: &mut EventQueue<Client>, client: &mut Client) -> Result<(), Failed> {
+        let size = client.size.unwrap_or(self.args.size);
+        self.asked = size;
+        client.feedback.news = false;
+        let Some(negotiator) = &self.negotiator else {
+            let canvases = allocate(self.args, size, self.dmabuf.is_some(), &client.feedback)?;
+            client.report.take(canvases.report);
+            return self.replace(queue, client, canvases.canvases);
+        };
+        let size = Size::new(size.0, size.1);
+        match &self.allocation {
+            Some(allocation) => allocation.resize(size, self.args.buffers),
+            None => {
+                let constraints = Constraints::default().with(painter());
+                self.allocation = Some(negotiator.allocate(
+                    &self.handle,
+                    &constraints,
+                    Some(&self.surface),
+                    size,
+                    self.args.buffers,
+                )?);
             }
-            _ => {}
         }
+        Ok(())
+    }
+
+    /// Takes an answer: the window goes on with what it has when there is nothing better.
+    fn take(
+        &mut self,
+        queue: &mut EventQueue<Client>,
+        client: &mut Client,
+        answer: Answer,
+    ) -> Result<(), Failed> {
+        match answer {
+            // A later question waits for its answer.
+            Ok(buffers) if (buffers.size.width, buffers.size.height) != self.asked => Ok(()),
+            Ok(buffers) => {
+                client.report.negotiated(&buffers);
+                self.replace(queue, client, canvases(buffers)?)
+            }
+            Err(refused) if client.slots.is_empty() => Err(refused.into()),
+            Err(refused) => {
+                client.report.refused.push(refused.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Paints into these from now on.
+    fn replace(
+        &self,
+        queue: &mut EventQueue<Client>,
+        client: &mut Client,
+        canvases: Vec<Canvas>,
+    ) -> Result<(), Failed> {
+        let mut slots = Vec::new();
+        for canvas in canvases {
+            let buffer = match &self.dmabuf {
+                Some(dmabuf) if canvas.is_dma_buf() => self.create(queue, client, dmabuf, &canvas)?,
+                _ => self.through_shm(&canvas),
+            };
+            slots.push(Slot { buffer, canvas, busy: false, painted: None });
+        }
+        client.slots.replace(slots);
+        if let Some((width, height)) = client.slots.size() {
+            // The whole window is opaque: without this an alpha format could not go straight to a plane.
+            let region = self.compositor.create_region(&self.handle, ());
+            region.add(0, 0, width as i32, height as i32);
+            self.surface.set_opaque_region(Some(&region));
+            region.destroy();
+        }
+        Ok(())
+    }
+
+    /// Paints and commits the next frame, if there is a buffer for it.
+    fn paint(&self, client: &mut Client) -> Result<(), Failed> {
+        let frame = if self.args.still { 0 } else { client.report.committed as u32 };
+        let style = if self.args.band { Style::Band } else { Style::Scroll };
+        let Some(slot) = client.slots.free() else { return Ok(()) };
+        slot.paint(style, frame)?;
+        slot.busy = true;
+        self.surface.attach(Some(&slot.buffer), 0, 0);
+        let (width, height) = slot.canvas.size();
+        // What is new on the screen is what differs from the frame before.
+        let before = frame.checked_sub(1).filter(|_| client.report.committed_of_these > 0);
+        for rows in style.changed(height, before, frame) {
+            self.surface.damage_buffer(0, rows.start as i32, width as i32, rows.len() as i32);
+        }
+        self.surface.frame(&self.handle, ());
+        let feedback = self.presentation.feedback(&self.surface, &self.handle, ());
+        client.sent.push(Sent { feedback, at: Instant::now() });
+        self.surface.commit();
+        client.frame_due = false;
+        client.report.committed += 1;
+        client.report.committed_of_these += 1;
+        Ok(())
+    }
+
+    /// Makes a wl_buffer of a dma-buf, waiting for the compositor's word on it.
+    fn create(
+        &self,
+        queue: &mut EventQueue<Client>,
+        client: &mut Client,
+        dmabuf: &ZwpLinuxDmabufV1,
+        canvas: &Canvas,
+    ) -> Result<wl_buffer::WlBuffer, Failed> {
+        let params = dmabuf.create_params(&self.handle, ());
+        let (high, low) = ((canvas.modifier().0 >> 32) as u32, canvas.modifier().0 as u32);
+        params.add(canvas.fd(), 0, canvas.offset() as u32, canvas.pitch() as u32, high, low);
+        let (width, height) = canvas.size();
+        let flags = zwp_linux_buffer_params_v1::Flags::empty();
+        params.create(width as i32, height as i32, canvas.format().0, flags);
+        client.created = None;
+        until(queue, client, self.args.patience(), "a dma-buf to be taken", |client| {
+            client.created.is_some()
+        })?;
+        params.destroy();
+        match client.created.take() {
+            Some(Ok(buffer)) => Ok(buffer),
+            _ => Err(Failed::BufferRefused(format!(
+                "{width}x{height} {} {} pitch {}",
+                canvas.format(),
+                canvas.modifier(),
+                canvas.pitch()
+            ))),
+        }
+    }
+
+    fn through_shm(&self, canvas: &Canvas) -> wl_buffer::WlBuffer {
+        let (width, height) = canvas.size();
+        let bytes = canvas.pitch() as i32 * height as i32;
+        let pool = self.shm.create_pool(canvas.fd().as_fd(), bytes, &self.handle, ());
+        let buffer = pool.create_buffer(
+            0,
+            width as i32,
+            height as i32,
+            canvas.pitch() as i32,
+            wl_shm::Format::Xrgb8888,
+            &self.handle,
+            (),
+        );
+        pool.destroy();
+        buffer
     }
 }
 
-impl Dispatch<wl_seat::WlSeat, ()> for Client {
-    fn event(
-        client: &mut Self,
-        seat: &wl_seat::WlSeat,
-        event: wl_seat::Event,
-        (): &(),
-        _: &Connection,
-        handle: &QueueHandle<Self>,
-    ) {
-        let wl_seat::Event::Capabilities { capabilities: WEnum::Value(capabilities) } = event else { return };
-        if capabilities.contains(wl_seat::Capability::Pointer) && client.pointer.is_none() {
-            client.pointer = Some(seat.get_pointer(handle, ()));
-        }
-    }
+fn canvases(buffers: Buffers) -> Result<Vec<Canvas>, BufferFailed> {
+    buffers.into_buffers()?.into_iter().map(Canvas::of).collect()
 }
-
-impl Dispatch<wl_pointer::WlPointer, ()> for Client {
-    fn event(
-        _: &mut Self,
-        pointer: &wl_pointer::WlPointer,
-        event: wl_pointer::Event,
-        (): &(),
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        // A pointer over the picture would be one more thing to compose.
-        if let wl_pointer::Event::Enter { serial, .. } = event {
-            pointer.set_cursor(serial, None, 0, 0);
-        }
-    }
-}
-
-delegate_noop!(Client: ignore wl_compositor::WlCompositor);
-delegate_noop!(Client: ignore wl_surface::WlSurface);
-delegate_noop!(Client: ignore wl_region::WlRegion);
-delegate_noop!(Client: ignore wl_shm::WlShm);
-delegate_noop!(Client: ignore wl_shm_pool::WlShmPool);
-delegate_noop!(Client: ignore wl_output::WlOutput);
-delegate_noop!(Client: ignore ZwpLinuxDmabufV1);

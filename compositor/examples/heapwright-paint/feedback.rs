@@ -8,7 +8,7 @@ use heapwright_alloc::{
 };
 
 /// One preference group.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tranche {
     /// Whether buffers of this tranche may be scanned out directly.
     pub scanout: bool,
@@ -24,6 +24,8 @@ pub struct Feedback {
     tranche: Tranche,
     /// The last complete set of tranches.
     pub tranches: Vec<Tranche>,
+    /// The last set is another than the one before.
+    pub news: bool,
     /// Number of complete sets so far.
     pub rounds: u32,
 }
@@ -66,7 +68,9 @@ impl Feedback {
 
     /// `done`.
     pub fn done(&mut self) {
-        self.tranches = std::mem::take(&mut self.pending);
+        let new = std::mem::take(&mut self.pending);
+        self.news |= self.tranches != new;
+        self.tranches = new;
         self.rounds += 1;
     }
 }

@@ -1,13 +1,17 @@
-//! `heapwright-paint`: a client that allocates its own buffers, by the feedback it receives, and says what it got.
+//! `heapwright-paint`: a client that paints with the CPU, into buffers that it negotiates for or allocates itself by the
+//! feedback it receives, and says what it got.
 //!
 //! It shows the client's side of Heapwright: feedback in, solver, heap, dma-buf out. Where there is no linux-dmabuf
 //! or no heap that it may open, it goes through `wl_shm` and says why.
 
 mod buffers;
 mod client;
+mod events;
 mod feedback;
 mod picture;
 mod report;
+mod slots;
+mod wait;
 
 use std::{
     io::{self, Write as _},
@@ -19,7 +23,7 @@ use clap::Parser;
 
 use report::Report;
 
-/// Paints a moving pattern into buffers of its own and reports which memory they got and how they were shown.
+/// Paints a moving pattern and reports which memory its buffers got and how they were shown.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "heapwright-paint", version)]
 pub struct Args {
@@ -41,6 +45,15 @@ pub struct Args {
     /// Buffers in turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub buffers: u32,
+    /// Ask the compositor for buffers that suit everybody, with our protocol, instead of allocating them.
+    #[arg(long, conflicts_with = "shm")]
+    pub negotiate: bool,
+    /// Change between fullscreen and a window at every so many presented frames.
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub toggle: Option<u64>,
+    /// Move a band over a picture that stays, and repaint only what each buffer lacks.
+    #[arg(long, conflicts_with = "still")]
+    pub band: bool,
     /// Paint each buffer once and then only commit: what is left is the compositor's own cost.
     #[arg(long)]
     pub still: bool,

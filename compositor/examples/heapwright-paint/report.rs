@@ -2,12 +2,13 @@
 
 use std::{fmt, time::Duration};
 
+use heapwright_client::{Buffers, Outcome};
 use serde::Serialize;
 
 /// What the client got.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// `linux-dmabuf` or `wl_shm`.
+    /// `linux-dmabuf` or `wl_shm`, or `negotiated`.
     pub path: String,
     /// Why this path, and this heap.
     pub why: String,
@@ -25,6 +26,15 @@ pub struct Report {
     pub buffers: usize,
     /// Commits made.
     pub committed: u64,
+    /// Of them, those of the buffers of now.
+    #[serde(skip)]
+    pub committed_of_these: u64,
+    /// Answers of the compositor to our questions for buffers.
+    pub answers: Vec<Negotiated>,
+    /// Questions that it refused, in its words.
+    pub refused: Vec<String>,
+    /// Changes that it told.
+    pub changes: Vec<String>,
     /// Frames that reached the screen.
     pub presented: u64,
     /// Frames the display read from the client's own buffer.
@@ -49,7 +59,70 @@ pub struct Report {
     pub scanout_tranche: bool,
 }
 
+/// One answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Negotiated {
+    /// Pixels, `WxH`.
+    pub size: String,
+    /// Fourcc as text.
+    pub format: String,
+    /// Bytes a row.
+    pub pitch: u32,
+    /// Buffers.
+    pub buffers: usize,
+    /// Who can use them.
+    pub satisfied: Vec<String>,
+    /// Who cannot.
+    pub dropped: Vec<String>,
+}
+
 impl Report {
+    /// The buffers changed to those that `new` tells of.
+    pub fn take(&mut self, new: Report) {
+        let Report { path, why, heap, format, modifier, pitch, size, buffers, .. } = new;
+        *self = Report {
+            path,
+            why,
+            heap,
+            format,
+            modifier,
+            pitch,
+            size,
+            buffers,
+            committed_of_these: 0,
+            ..std::mem::take(self)
+        };
+    }
+
+    /// The compositor gave these buffers.
+    pub fn negotiated(&mut self, new: &Buffers) {
+        let of = |wanted| {
+            let those = new.outcomes.iter().filter(move |(_, outcome)| *outcome == wanted);
+            those.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let pitch = new.planes.first().map_or(0, |(_, pitch)| *pitch);
+        let answer = Negotiated {
+            size: new.size.to_string(),
+            format: new.format.to_string(),
+            pitch,
+            buffers: new.fds.len(),
+            satisfied: of(Outcome::Satisfied),
+            dropped: of(Outcome::Dropped),
+        };
+        self.take(Report {
+            path: "negotiated".to_owned(),
+            why: format!("serves {}", answer.satisfied.join(", ")),
+            heap: "the compositor's choice".to_owned(),
+            format: answer.format.clone(),
+            modifier: new.modifier.to_string(),
+            pitch: pitch.into(),
+            size: answer.size.clone(),
+            buffers: answer.buffers,
+            ..Report::default()
+        });
+        self.answers.push(answer);
+    }
+
     /// Takes one presented frame into account, shown `at` this time of the presentation clock.
     pub fn frame(&mut self, zero_copy: bool, at: Duration) {
         self.presented += 1;
@@ -100,6 +173,21 @@ impl fmt::Display for Report {
         match self.zero_copy_since {
             0 => writeln!(f, "zero-copy   {}", self.zero_copy)?,
             since => writeln!(f, "zero-copy   {}, every frame since number {since}", self.zero_copy)?,
+        }
+        for (number, answer) in (1..).zip(&self.answers) {
+            let Negotiated { size, format, pitch, buffers, satisfied, dropped } = answer;
+            write!(
+                f,
+                "answer {number:<4} {buffers} of {size} {format}, pitch {pitch}: serves {}",
+                satisfied.join(", ")
+            )?;
+            writeln!(f, "{}{}", if dropped.is_empty() { "" } else { "; not " }, dropped.join(", "))?;
+        }
+        for refused in &self.refused {
+            writeln!(f, "refused     {refused}")?;
+        }
+        if !self.changes.is_empty() {
+            writeln!(f, "changes     {}", self.changes.join(", "))?;
         }
         let tranche = if self.scanout_tranche { "with" } else { "without" };
         writeln!(f, "feedback    {} rounds, {tranche} a scan-out tranche", self.feedback_rounds)?;

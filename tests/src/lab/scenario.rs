@@ -50,7 +50,7 @@ impl Scenario {
     /// [`LabError`] when they are not built.
     pub fn with_workspace(mut self) -> Result<Self, LabError> {
         let profile = profile_directory()?;
-        for program in ["heapwright", "examples/heapwright-paint"] {
+        for program in ["heapwright", "examples/heapwright-ask", "examples/heapwright-paint"] {
             let path = profile.join(program);
             if !path.exists() {
                 return Err(LabError::NotBuilt { path });
