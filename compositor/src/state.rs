@@ -138,6 +138,9 @@ pub enum StartError {
     /// Clients' questions cannot be put off.
     #[error("event loop: {0}")]
     Ping(#[source] std::io::Error),
+    /// There is no thread to allocate in.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 impl<T> From<calloop::InsertError<T>> for StartError {
@@ -178,7 +181,7 @@ impl Heapwright {
         // A start: `advertise_dmabuf` puts the solver's answers in its place before any client is served.
         let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::unsolved(&PixmanRenderer::new()?)?);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
-        let negotiations = Negotiations::new(&handle, &events.handle())?;
+        let negotiations = Negotiations::new(&memory, &handle, &events.handle())?;
 
         let listener = ListeningSocketSource::new_auto()?;
         let socket = listener.socket_name().to_string_lossy().into_owned();

@@ -12,7 +12,7 @@ pub use screen::{ScreenAllocator, ScreenError};
 
 use std::{
     os::fd::AsFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -38,15 +38,16 @@ use crate::quirks;
 /// Where memory comes from, and what was taken. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    allocator: Allocator,
+    /// Written to when a display comes or goes only: an allocation that takes its time must not hold up the others.
+    allocator: RwLock<Allocator>,
     /// What clients get.
     pool: BufferPool,
-    report: Report,
+    report: Mutex<Report>,
 }
 
 /// Buffers that one client may hold of what it got from us: some eight windows, each with a queue of them.
@@ -119,19 +120,28 @@ impl Memory {
             owner: Limit::of(CLIENT_BUFFERS.into(), CLIENT_BYTES),
             ..PoolLimits::default()
         });
-        let shared = Shared { allocator, pool, report: Report::default() };
-        Memory { shared: Arc::new(Mutex::new(shared)) }
+        let (allocator, report) = (RwLock::new(allocator), Mutex::default());
+        Memory { shared: Arc::new(Shared { allocator, pool, report }) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        // Nothing panics while holding the lock, and a half-written report would do no harm.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    // Nothing panics while it holds a lock.
+
+    fn allocator(&self) -> RwLockReadGuard<'_, Allocator> {
+        self.shared.allocator.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn allocator_mut(&self) -> RwLockWriteGuard<'_, Allocator> {
+        self.shared.allocator.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Report> {
+        self.shared.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether any heap makes memory that devices and other processes can import.
     #[must_use]
     pub fn makes_dma_bufs(&self) -> bool {
-        self.lock().allocator.heaps().heaps.iter().any(|heap| heap.makes_dma_bufs())
+        self.allocator().heaps().heaps.iter().any(|heap| heap.makes_dma_bufs())
     }
 
     /// Takes a display into account, and its dumb buffers as a heap. Returns its name.
@@ -141,7 +151,7 @@ impl Memory {
     pub fn use_display(&self, fd: impl AsFd) -> Result<String, DeviceError> {
         let device = Arc::new(KmsDevice::from_fd(fd)?);
         let name = device.name().to_owned();
-        self.lock().allocator.with_device(device);
+        self.allocator_mut().with_device(device);
         Ok(name)
     }
 
@@ -156,24 +166,24 @@ impl Memory {
         participants: Vec<Participant>,
         dma_buf_only: bool,
     ) -> Result<Buffer, AllocatorError> {
-        let mut shared = self.lock();
+        let allocator = self.allocator();
         let want = Want { size, participants, count: 1, name, dma_buf_only };
-        let mut allocated = shared.allocator.allocate(&want)?;
+        let mut allocated = allocator.allocate(&want)?;
         let Some(buffer) = allocated.buffers.pop() else { return Err(AllocatorError::TooMany(0)) };
         debug!(name, %size, heap = allocated.resolution.heap, "allocated");
-        let heap = shared.allocator.heaps().get(&allocated.resolution.heap);
+        let heap = allocator.heaps().get(&allocated.resolution.heap);
         let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
-        shared.report.ours(name, size, &allocated, names);
+        self.records().ours(name, size, &allocated, names);
         Ok(buffer)
     }
 
     /// The pairs of `renderer` for which there is memory that a client's CPU can write and the renderer can read.
     #[must_use]
     pub fn sampled(&self, size: Size, renderer: &[(Fourcc, Modifier)]) -> Vec<(Fourcc, Modifier)> {
-        let shared = self.lock();
-        let want = question(&shared.allocator, size, renderer, None);
+        let allocator = self.allocator();
+        let want = question(&allocator, size, renderer, None);
         let target = Target { participant: "renderer".to_owned(), device: 0, scanout: false };
-        tranche(&shared.allocator.problem(&want), &target).pairs()
+        tranche(&allocator.problem(&want), &target).pairs()
     }
 
     /// The pairs that a plane takes too, at `size`: memory for them has been tried on the device.
@@ -184,12 +194,12 @@ impl Memory {
         renderer: &[(Fourcc, Modifier)],
         plane: PlaneOf<'_>,
     ) -> Vec<(Fourcc, Modifier)> {
-        let shared = self.lock();
-        let device = shared.allocator.devices().iter().find(|device| device.name() == plane.device);
+        let allocator = self.allocator();
+        let device = allocator.devices().iter().find(|device| device.name() == plane.device);
         let Some(device) = device else { return Vec::new() };
         let display = Participant { required: true, ..device.participant(plane.crtc, "display") };
-        let want = question(&shared.allocator, size, renderer, Some(display));
-        let (problem, _) = shared.allocator.resolve(&want);
+        let want = question(&allocator, size, renderer, Some(display));
+        let (problem, _) = allocator.resolve(&want);
         let target = Target { participant: "display".to_owned(), device: 0, scanout: true };
         scanout_tranche(&problem, &target, &format!("plane-{}", plane.plane)).pairs()
     }
@@ -197,8 +207,8 @@ impl Memory {
     /// A plane as a participant: optional, since without it the picture is copied.
     #[must_use]
     pub fn plane(&self, plane: PlaneOf<'_>, name: &str) -> Option<Participant> {
-        let shared = self.lock();
-        let device = shared.allocator.devices().iter().find(|device| device.name() == plane.device)?;
+        let allocator = self.allocator();
+        let device = allocator.devices().iter().find(|device| device.name() == plane.device)?;
         let of_plane = device.planes().iter().filter(|known| known.id == plane.plane);
         Some(device.participant_of(of_plane, name))
     }
@@ -206,8 +216,8 @@ impl Memory {
     /// What a device is called in answers and links, known or not.
     #[must_use]
     pub fn device_name(&self, device: u64) -> String {
-        let shared = self.lock();
-        let known = shared.allocator.devices().iter().find(|known| known.dev() == device);
+        let allocator = self.allocator();
+        let known = allocator.devices().iter().find(|known| known.dev() == device);
         known.map_or_else(
             || format!("drm:{}:{}", rustix::fs::major(device), rustix::fs::minor(device)),
             |known| known.name().to_owned(),
@@ -223,12 +233,12 @@ impl Memory {
         want: &Want<'_>,
         client: Owner,
     ) -> Result<Allocated<PooledBuffer>, AllocatorError> {
-        let mut shared = self.lock();
-        let allocated = shared.allocator.allocate_pooled(want, &shared.pool, client)?;
-        let heap = shared.allocator.heaps().get(&allocated.resolution.heap);
+        let allocator = self.allocator();
+        let allocated = allocator.allocate_pooled(want, &self.shared.pool, client)?;
+        let heap = allocator.heaps().get(&allocated.resolution.heap);
         let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
         for _ in &allocated.buffers {
-            shared.report.ours(want.name, want.size, &allocated, names.clone());
+            self.records().ours(want.name, want.size, &allocated, names.clone());
         }
         Ok(allocated)
     }
@@ -236,32 +246,32 @@ impl Memory {
     /// Where a buffer would lie now. Allocates nothing that stays.
     #[must_use]
     pub fn foresee(&self, want: &Want<'_>) -> Answer {
-        self.lock().allocator.resolve(want).1
+        self.allocator().resolve(want).1
     }
 
     /// A client has gone, with all that it held.
     pub fn forget(&self, client: Owner) {
-        self.lock().pool.forget(client);
+        self.shared.pool.forget(client);
     }
 
     /// It is `now`, in a time that only rises: frees what has been idle for long, tries again what was dry. Whether there
     /// is any need to be told again.
     #[must_use]
     pub fn tick(&self, now: Duration) -> bool {
-        let shared = self.lock();
-        shared.allocator.tick(now);
-        shared.pool.trim(now);
-        shared.pool.idle().count > 0 || !shared.allocator.shortages().is_empty()
+        let allocator = self.allocator();
+        allocator.tick(now);
+        self.shared.pool.trim(now);
+        self.shared.pool.idle().count > 0 || !allocator.shortages().is_empty()
     }
 
     /// Takes note of a client's buffer.
     pub fn client_buffer(&self, record: Record) {
-        self.lock().report.add(record);
+        self.records().add(record);
     }
 
     /// Keeps what was found out about displays and heaps for the next run.
     pub fn save_links(&self) {
-        if let Err(error) = self.lock().allocator.save_links() {
+        if let Err(error) = self.allocator_mut().save_links() {
             debug!(%error, "what was found out is not kept");
         }
     }
@@ -269,7 +279,7 @@ impl Memory {
     /// What was allocated so far, and why.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.lock().report.clone()
+        self.records().clone()
     }
 }
 

@@ -7,11 +7,13 @@
 //! | `answer` | what the allocator says, as events |
 //! | `account` | whose buffers they are |
 //! | `objects` | the global and its objects |
-//! | `queue` | whose turn it is |
+//! | `queue` | which question is next, and what becomes of the answer |
+//! | `turns` | whose turn it is: pure |
+//! | `worker` | the thread that allocates |
 //!
 //! Invariants:
 //! 1. A question is answered once, and a client's questions in their order.
-//! 2. One question is answered at a time, between the other work of the event loop: a client that asks much waits itself.
+//! 2. One question is answered at a time, beside the event loop, and clients take turns: who asks much waits himself.
 //! 3. Whatever a client gets counts against its account until the kernel says that it let go.
 
 mod account;
@@ -20,6 +22,8 @@ mod objects;
 mod question;
 mod queue;
 mod statement;
+mod turns;
+mod worker;
 
 pub use account::Account;
 pub use answer::Told;

@@ -70,9 +70,12 @@ impl AllocationData {
         self.surface.as_ref()?.upgrade().ok()
     }
 
-    /// The oldest question that is not answered.
+    /// The oldest question that is not answered, to be answered now: until then there is no news of an older answer.
     pub(super) fn next_question(&self) -> Option<Question> {
-        lock(&self.inner).waiting.pop_front()
+        let mut inner = lock(&self.inner);
+        inner.settled = None;
+        inner.degraded = false;
+        inner.waiting.pop_front()
     }
 
     /// A question was answered: who is satisfied, or nothing.
@@ -172,7 +175,7 @@ impl Dispatch<ZhwAllocatorV1, ()> for Heapwright {
                     Ok(_) if none => {
                         allocator.post_error(Error::NoParticipant, "add_participant comes before allocate");
                     }
-                    Ok(_) => state.negotiations.begin(allocation),
+                    Ok(_) => state.negotiate(client.id(), allocation),
                 }
             }
             _ => {}
@@ -246,7 +249,7 @@ impl Dispatch<ZhwConstraintsV1, ConstraintsData> for Heapwright {
 impl Dispatch<ZhwAllocationV1, AllocationData> for Heapwright {
     fn request(
         state: &mut Self,
-        _: &Client,
+        client: &Client,
         allocation: &ZhwAllocationV1,
         request: zhw_allocation_v1::Request,
         data: &AllocationData,
@@ -265,14 +268,14 @@ impl Dispatch<ZhwAllocationV1, AllocationData> for Heapwright {
             _ => return,
         };
         if may {
-            state.negotiations.ask(allocation.clone());
+            state.ask(client.id(), allocation.clone());
         } else {
             allocation.post_error(Error::TooMany, format!("{MAX_WAITING} questions wait for their answers"));
         }
     }
 
     fn destroyed(state: &mut Self, client: ClientId, allocation: &ZhwAllocationV1, _: &AllocationData) {
-        state.negotiations.end(allocation);
+        state.negotiations.end(&client, allocation);
         gone(state, client);
     }
 }

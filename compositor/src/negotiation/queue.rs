@@ -1,7 +1,6 @@
-//! Whose turn it is.
+//! Which question is next, and what becomes of the answer.
 
-use std::collections::VecDeque;
-
+use heapwright_alloc::buffers::Want;
 use heapwright_protocols::allocation::server::{
     zhw_allocation_v1::{Change, Outcome, ZhwAllocationV1},
     zhw_allocator_v1::ZhwAllocatorV1,
@@ -14,15 +13,22 @@ use smithay::{
             ping::{Ping, make_ping},
             timer::{TimeoutAction, Timer},
         },
-        wayland_server::{DisplayHandle, Resource as _, protocol::wl_surface::WlSurface},
+        wayland_server::{DisplayHandle, Resource as _, backend::ClientId, protocol::wl_surface::WlSurface},
     },
 };
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
-use super::{AllocationData, Told, answer::outcomes, question::DISPLAY};
+use super::{
+    AllocationData, Question, Told,
+    answer::outcomes,
+    question::DISPLAY,
+    turns::Turns,
+    worker::{Done, Job, Worker},
+};
 use crate::{
     backend::Backend,
     client::ClientState,
+    memory::Memory,
     shell::window::{Mode, mode_of},
     state::{Heapwright, StartError},
 };
@@ -35,8 +41,11 @@ const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 pub struct Negotiations {
     /// All that live, to be told of changes.
     live: Vec<ZhwAllocationV1>,
-    /// Unanswered questions, the oldest first.
-    waiting: VecDeque<ZhwAllocationV1>,
+    /// Those with a question, once for each.
+    waiting: Turns<ClientId, ZhwAllocationV1>,
+    worker: Worker,
+    /// A question is being answered, or was in this round of the event loop.
+    busy: bool,
     turn: Ping,
     ticking: bool,
 }
@@ -47,56 +56,103 @@ impl Negotiations {
     /// # Errors
     /// [`StartError`] when the event loop refuses.
     pub fn new(
+        memory: &Memory,
         display: &DisplayHandle,
         events: &LoopHandle<'static, Heapwright>,
     ) -> Result<Self, StartError> {
         display.create_global::<Heapwright, ZhwAllocatorV1, ()>(1, ());
+        let worker = Worker::start(memory.clone(), events, Heapwright::worker_done)?;
         let (turn, source) = make_ping().map_err(StartError::Ping)?;
-        events.insert_source(source, |(), (), state: &mut Heapwright| state.answer_next())?;
-        Ok(Negotiations { live: Vec::new(), waiting: VecDeque::new(), turn, ticking: false })
-    }
-
-    /// A new one, with its first question.
-    pub(super) fn begin(&mut self, allocation: ZhwAllocationV1) {
-        self.live.push(allocation.clone());
-        self.ask(allocation);
-    }
-
-    /// One more question.
-    pub(super) fn ask(&mut self, allocation: ZhwAllocationV1) {
-        self.waiting.push_back(allocation);
-        self.turn.ping();
+        events.insert_source(source, |(), (), state: &mut Heapwright| state.next_turn())?;
+        let (live, waiting) = (Vec::new(), Turns::default());
+        Ok(Negotiations { live, waiting, worker, busy: false, turn, ticking: false })
     }
 
     /// One has gone, with its questions.
-    pub(super) fn end(&mut self, allocation: &ZhwAllocationV1) {
+    pub(super) fn end(&mut self, client: &ClientId, allocation: &ZhwAllocationV1) {
         self.live.retain(|known| known != allocation);
-        self.waiting.retain(|known| known != allocation);
+        self.waiting.remove(client, allocation);
     }
 }
 
 impl Heapwright {
-    /// Answers the oldest question, and lets the rest of the event loop have its turn before the next.
-    fn answer_next(&mut self) {
-        let Some(allocation) = self.negotiations.waiting.pop_front() else { return };
-        if !self.negotiations.waiting.is_empty() {
-            self.negotiations.turn.ping();
+    /// A new one, with its first question.
+    pub(super) fn negotiate(&mut self, client: ClientId, allocation: ZhwAllocationV1) {
+        self.negotiations.live.push(allocation.clone());
+        self.ask(client, allocation);
+    }
+
+    /// One more question.
+    pub(super) fn ask(&mut self, client: ClientId, allocation: ZhwAllocationV1) {
+        self.negotiations.waiting.push(client, allocation);
+        self.begin_next();
+    }
+
+    /// Has the next question answered, unless one is. After each, the rest of the event loop has its turn.
+    fn begin_next(&mut self) {
+        if self.negotiations.busy {
+            return;
         }
-        let Some(data) = allocation.data::<AllocationData>() else { return };
-        let Some(question) = data.next_question() else { return };
-        let client = allocation.client();
-        let owner = client.as_ref().and_then(|client| client.get_data::<ClientState>()?.account.owner());
-        let (Some(owner), Some(source)) = (owner, self.backend.feedback_source()) else { return };
-        let surface = data.surface();
-        let want = question.want(&source.formats, self.display_of(surface.as_ref()));
-        let result = self.memory.allocate_for(&want, owner);
+        let Some(allocation) = self.negotiations.waiting.pop() else { return };
+        self.negotiations.busy = true;
+        match self.job(allocation).map(|job| self.negotiations.worker.begin(job, &self.memory)) {
+            Some(Ok(None)) => return,
+            Some(Ok(Some(done))) => self.tell(done),
+            Some(Err(error)) => error!(%error, "nobody gets much memory any more"),
+            None => {}
+        }
+        self.negotiations.turn.ping();
+    }
+
+    /// The oldest question of an allocation, joined with what our side needs now.
+    fn job(&self, allocation: ZhwAllocationV1) -> Option<Job> {
+        let data = allocation.data::<AllocationData>()?;
+        let question = data.next_question()?;
+        let owner = allocation.client()?.get_data::<ClientState>()?.account.owner()?;
+        let want = self.want(&question, data)?;
+        Some(Job { allocation, question, want, owner })
+    }
+
+    /// A question joined with what our side needs now.
+    fn want(&self, question: &Question, data: &AllocationData) -> Option<Want<'static>> {
+        let source = self.backend.feedback_source()?;
+        Some(question.want(&source.formats, self.display_of(data.surface().as_ref())))
+    }
+
+    /// The worker has done its job.
+    fn worker_done(&mut self, done: Done) {
+        self.tell(done);
+        self.next_turn();
+    }
+
+    fn next_turn(&mut self) {
+        self.negotiations.busy = false;
+        self.begin_next();
+    }
+
+    /// Sends an answer.
+    fn tell(&mut self, done: Done) {
+        let Done { job: Job { allocation, question, want, owner }, result } = done;
         if let Err(error) = &result {
             debug!(%error, "nothing for a client");
         }
         let resolution = result.as_ref().ok().map(|allocated| outcomes(&allocated.resolution));
         let degraded = result.as_ref().map_or(true, |allocated| allocated.degraded.is_some());
-        Told::of(result).send(&allocation);
-        data.answered(question, resolution, degraded);
+        if let Some(data) = allocation.data::<AllocationData>().filter(|_| allocation.is_alive()) {
+            Told::of(result).send(&allocation);
+            let now = self.want(&question, data);
+            data.answered(question, resolution, degraded);
+            if now.is_some_and(|now| now.participants != want.participants) {
+                // Our side has changed while the question was answered.
+                self.reconsider_one(&allocation, data);
+            }
+        } else {
+            drop(result);
+            if allocation.client().is_none() {
+                // It left while its question was answered.
+                self.memory.forget(owner);
+            }
+        }
         self.keep_time();
     }
 
@@ -127,8 +183,7 @@ impl Heapwright {
 
     fn reconsider_one(&self, allocation: &ZhwAllocationV1, data: &AllocationData) {
         let Some((question, before)) = data.settled() else { return };
-        let Some(source) = self.backend.feedback_source() else { return };
-        let want = question.want(&source.formats, self.display_of(data.surface().as_ref()));
+        let Some(want) = self.want(&question, data) else { return };
         let now = match self.memory.foresee(&want) {
             heapwright_alloc::solver::Answer::Solved(resolution) => outcomes(&resolution),
             _ => Vec::new(),

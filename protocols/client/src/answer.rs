@@ -13,7 +13,7 @@ use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_buffer_params_v1
 /// Buffers, or why there are none.
 pub type Answer = Result<Buffers, Refused>;
 
-/// Buffers of one layout, all zero.
+/// Buffers of one layout: all zero, or with what this client itself left in them earlier.
 #[derive(Debug)]
 pub struct Buffers {
     /// Pixels, as they were asked for.
