@@ -73,6 +73,9 @@ impl App {
             .spawn()
             .map_err(|source| AppError::Start { name: name.into(), source })?;
         let pid = Pid::from_child(&child);
+        if let Some(Err(error)) = state.inherited.as_ref().map(|inherited| inherited.restore(pid)) {
+            debug!(%error, "the application keeps our limits");
+        }
         info!(name, pid = pid.as_raw_nonzero().get(), "application started");
         watch(events, child, pid, ended)?;
         Ok(App { pid })

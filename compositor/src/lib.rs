@@ -23,6 +23,7 @@ pub mod backend;
 pub mod cli;
 pub mod client;
 pub mod cursor;
+pub mod descriptors;
 pub mod dmabuf;
 pub mod explain;
 pub mod feedback;

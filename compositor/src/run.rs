@@ -24,6 +24,7 @@ use crate::{
         kms::{Kms, KmsError},
     },
     cli::{HeadlessArgs, SessionArgs},
+    descriptors,
     ipc::Server,
     memory::{CanvasError, Memory, Report},
     runtime_dir,
@@ -87,8 +88,10 @@ pub struct Outcome {
 }
 
 fn start() -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
+    let inherited = descriptors::raise();
     let events = EventLoop::try_new()?;
     let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
+    state.inherited = Some(inherited);
     end_on_signals(&events.handle())?;
     state.questions = questions(&events, &state.socket);
     Ok((events, state))

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use smithay::{
-    backend::renderer::pixman::{PixmanError, PixmanRenderer},
+    backend::renderer::{
+        Renderer as _,
+        pixman::{PixmanError, PixmanRenderer},
+    },
     desktop::{PopupManager, Space, Window},
     input::{Seat, SeatState},
     reexports::{
@@ -33,6 +36,7 @@ use crate::{
     backend::Backend,
     client::ClientState,
     cursor::Cursor,
+    descriptors::Inherited,
     dmabuf::{DmabufGlobalState, FeedbackError},
     feedback,
     ipc::Server,
@@ -111,6 +115,8 @@ pub struct Heapwright {
     pub memory: Memory,
     /// Where frames go.
     pub backend: Backend,
+    /// Limits that the programs we start shall have.
+    pub inherited: Option<Inherited>,
     /// What clients asked of the allocator.
     pub negotiations: Negotiations,
     /// Where others may ask about all this.
@@ -224,6 +230,7 @@ impl Heapwright {
             cursor: Cursor::default(),
             memory,
             backend,
+            inherited: None,
             negotiations,
             questions: None,
         })
@@ -233,6 +240,10 @@ impl Heapwright {
     pub fn after_dispatch(&mut self) {
         self.space.refresh();
         self.popups.cleanup();
+        // Otherwise the renderer keeps the memory of clients that are gone until there is something new to draw.
+        if let Some(Err(error)) = self.backend.renderer().map(PixmanRenderer::cleanup_texture_cache) {
+            warn!(%error, "old pictures");
+        }
         if let Err(error) = self.display.flush_clients() {
             warn!(%error, "flushing clients");
         }

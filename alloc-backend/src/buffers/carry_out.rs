@@ -1,6 +1,6 @@
 //! Carrying an answer out, and thinking again where a heap cannot deliver.
 
-use super::degradation::{Scarcity, degradation};
+use super::degradation::{Scarcity, degradation, shortages_behind};
 use super::want::MAX_BUFFERS;
 use super::{
     Allocated, Allocator, AllocatorError, Buffer, BufferError, FailureReason, HeapFailure, Layout, PoolError,
@@ -22,7 +22,7 @@ impl Allocator {
         loop {
             let (problem, answer) = self.resolve_within(want, &scarcity);
             let Answer::Solved(resolution) = answer else {
-                return Err(unsolved(answer, failures, problem, scarcity));
+                return Err(unsolved(answer, failures, problem, &scarcity));
             };
             if resolution.count > MAX_BUFFERS {
                 return Err(AllocatorError::TooMany(resolution.count));
@@ -30,7 +30,7 @@ impl Allocator {
             let layout = Layout::of(&resolution, want.size)?;
             let Some(heap) = self.heaps.get(&resolution.heap) else {
                 // The solver chooses among the heaps of the problem, which are ours.
-                return Err(unsolved(Answer::Solved(resolution), failures, problem, scarcity));
+                return Err(unsolved(Answer::Solved(resolution), failures, problem, &scarcity));
             };
             let mut buffers = Vec::new();
             match self.take_all(&**heap, &resolution, &problem, &layout, &mut take, &mut buffers) {
@@ -123,8 +123,9 @@ fn unsolved(
     answer: Answer,
     failures: Vec<HeapFailure>,
     problem: Problem,
-    scarcity: Scarcity,
+    scarcity: &Scarcity,
 ) -> AllocatorError {
+    let short = shortages_behind(&problem, scarcity);
     let (answer, problem) = (Box::new(answer), Box::new(problem));
-    AllocatorError::Unsolved { answer, failures, problem, short: scarcity.shortages }
+    AllocatorError::Unsolved { answer, failures, problem, short }
 }

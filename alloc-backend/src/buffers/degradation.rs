@@ -81,16 +81,30 @@ pub(super) fn degradation(problem: &Problem, got: &Resolution, scarcity: &Scarci
     if got.cost[..QUALITY].iter().all(|cost| *cost == 0) {
         return None;
     }
+    let wanted = with_room(problem)?;
+    if wanted.cost[..QUALITY] >= got.cost[..QUALITY] {
+        return None;
+    }
+    let dropped = got.dropped.iter().filter(|name| !wanted.dropped.contains(name)).cloned().collect();
+    let short = in_the_way(problem, &wanted, scarcity);
+    Some(Degradation { wanted: Box::new(wanted), dropped, short })
+}
+
+/// The answer if all memory were free; there may be none even then.
+fn with_room(problem: &Problem) -> Option<Resolution> {
     // What is free does not matter in this question; how much there is at all does.
     let mut full = problem.clone();
     for facts in &mut full.heaps {
         facts.free = None;
     }
-    let Answer::Solved(wanted) = solve(&full) else { return None };
-    if wanted.cost[..QUALITY] >= got.cost[..QUALITY] {
-        return None;
+    match solve(&full) {
+        Answer::Solved(wanted) => Some(wanted),
+        _ => None,
     }
-    let dropped = got.dropped.iter().filter(|name| !wanted.dropped.contains(name)).cloned().collect();
+}
+
+/// The shortages that keep an answer from being had.
+fn in_the_way(problem: &Problem, wanted: &Resolution, scarcity: &Scarcity) -> Vec<Shortage> {
     let mut short: Vec<Shortage> =
         scarcity.shortages.iter().filter(|it| it.pool == wanted.pool).cloned().collect();
     if short.is_empty() {
@@ -99,7 +113,12 @@ pub(super) fn degradation(problem: &Problem, got: &Resolution, scarcity: &Scarci
             problem.heaps.iter().filter(|heap| heap.pool() == wanted.pool).filter_map(|heap| heap.free).min();
         short.extend(free.map(|free| Shortage { pool: wanted.pool.clone(), free, retry_at: None }));
     }
-    Some(Degradation { wanted: Box::new(wanted), dropped, short })
+    short
+}
+
+/// The shortages for which a problem has no answer; none when it would have none anyway.
+pub(super) fn shortages_behind(problem: &Problem, scarcity: &Scarcity) -> Vec<Shortage> {
+    with_room(problem).map_or_else(Vec::new, |wanted| in_the_way(problem, &wanted, scarcity))
 }
 
 /// Whether an answer is as good as what was wanted.

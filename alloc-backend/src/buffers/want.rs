@@ -77,13 +77,13 @@ impl fmt::Display for HeapFailure {
 #[non_exhaustive]
 pub enum AllocatorError {
     /// No answer, or none is left after some heaps failed.
-    #[error("no heap serves this buffer: {}{}{}", in_words(.answer), in_list(.failures), in_list(.short))]
+    #[error("no heap serves this buffer: {}{}{}", in_words(.answer, .short), in_list(.failures), in_list(.short))]
     Unsolved {
         /// What the solver says.
         answer: Box<Answer>,
         /// What had been tried before.
         failures: Vec<HeapFailure>,
-        /// Pools that are known to be short of memory.
+        /// The shortages without which there would be an answer: then it is worth asking again later.
         short: Vec<Shortage>,
         /// The question: a problem file for a bug report.
         problem: Box<Problem>,
@@ -102,8 +102,9 @@ pub enum AllocatorError {
     TooMany(u64),
 }
 
-fn in_words(answer: &Answer) -> String {
+fn in_words(answer: &Answer, short: &[Shortage]) -> String {
     match answer {
+        Answer::Unsatisfiable { .. } if !short.is_empty() => "there is no room for it now".to_owned(),
         Answer::Unsatisfiable { conflict, .. } => {
             let parts: Vec<String> = conflict
                 .iter()

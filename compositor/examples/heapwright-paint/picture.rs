@@ -37,7 +37,8 @@ pub fn band(height: u32, frame: u32) -> Range<u32> {
 
 impl Style {
     /// The pixel at (`x`, `y`) of a picture of this height.
-    fn pixel(self, x: u32, y: u32, height: u32, frame: u32) -> u32 {
+    #[must_use]
+    pub fn pixel(self, x: u32, y: u32, height: u32, frame: u32) -> u32 {
         match self {
             Style::Scroll => pixel(x, y, frame),
             Style::Band if band(height, frame).contains(&y) => pixel(x, y, 0) ^ 0x00ff_ffff,

@@ -4,8 +4,9 @@
 //! next one's would be lost on the way.
 
 use heapwright_alloc::buffers::{Amount, Limit, Quotas};
-use rustix::process::{Resource, getrlimit};
 use smithay::reexports::wayland_server::backend::ClientId;
+
+use crate::descriptors::share;
 
 /// A client may hold this part of the descriptors that the process can open.
 const SHARE: u64 = 4;
@@ -29,9 +30,7 @@ impl FdQuota {
 
     /// A limit made of what the process may open now: raise `RLIMIT_NOFILE` before.
     pub fn of_process() -> Self {
-        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let share = (open_files / SHARE).clamp(LEAST, MOST);
-        Self::new(usize::try_from(share).unwrap_or(usize::MAX))
+        Self::new(usize::try_from(share(SHARE, LEAST, MOST)).unwrap_or(usize::MAX))
     }
 
     /// Descriptors per client.

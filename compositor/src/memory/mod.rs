@@ -33,7 +33,7 @@ use heapwright_alloc::{
 };
 use tracing::{debug, info};
 
-use crate::quirks;
+use crate::{descriptors::share, quirks};
 
 /// Where memory comes from, and what was taken. Clones share one state.
 #[derive(Debug, Clone)]
@@ -47,13 +47,31 @@ struct Shared {
     allocator: RwLock<Allocator>,
     /// What clients get.
     pool: BufferPool,
+    /// Most buffers in it.
+    most: u64,
     report: Mutex<Report>,
 }
+
+/// All clients together may hold this part of the descriptors that the process can open, each buffer one.
+const SHARE: u64 = 4;
+/// Bounds of the share.
+const SHARE_BOUNDS: (u64, u64) = (128, 1 << 16);
 
 /// Buffers that one client may hold of what it got from us: some eight windows, each with a queue of them.
 pub const CLIENT_BUFFERS: u32 = 128;
 /// Bytes that one client may hold of what it got from us: thirty pictures of 3840x2160.
 pub const CLIENT_BYTES: u64 = 1 << 30;
+
+/// Why a client gets nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBuffers {
+    /// More would take descriptors that others need.
+    #[error("all clients together hold as many buffers as there may be: ask again later")]
+    Crowded,
+    /// There is no answer, or no memory.
+    #[error(transparent)]
+    Allocator(#[from] AllocatorError),
+}
 
 /// A plane of a display, as the question for memory needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +139,8 @@ impl Memory {
             ..PoolLimits::default()
         });
         let (allocator, report) = (RwLock::new(allocator), Mutex::default());
-        Memory { shared: Arc::new(Shared { allocator, pool, report }) }
+        let most = share(SHARE, SHARE_BOUNDS.0, SHARE_BOUNDS.1);
+        Memory { shared: Arc::new(Shared { allocator, pool, most, report }) }
     }
 
     // Nothing panics while it holds a lock.
@@ -227,12 +246,11 @@ impl Memory {
     /// Allocates buffers for a client.
     ///
     /// # Errors
-    /// [`AllocatorError`]; nothing stays allocated then.
-    pub fn allocate_for(
-        &self,
-        want: &Want<'_>,
-        client: Owner,
-    ) -> Result<Allocated<PooledBuffer>, AllocatorError> {
+    /// [`NoBuffers`]; nothing stays allocated then.
+    pub fn allocate_for(&self, want: &Want<'_>, client: Owner) -> Result<Allocated<PooledBuffer>, NoBuffers> {
+        if self.is_crowded(want.count) {
+            return Err(NoBuffers::Crowded);
+        }
         let allocator = self.allocator();
         let allocated = allocator.allocate_pooled(want, &self.shared.pool, client)?;
         let heap = allocator.heaps().get(&allocated.resolution.heap);
@@ -241,6 +259,12 @@ impl Memory {
             self.records().ours(want.name, want.size, &allocated, names.clone());
         }
         Ok(allocated)
+    }
+
+    /// Whether so many buffers more would take descriptors that others need.
+    #[must_use]
+    pub fn is_crowded(&self, count: u32) -> bool {
+        self.shared.pool.idle().count + u64::from(count) > self.shared.most
     }
 
     /// Where a buffer would lie now. Allocates nothing that stays.

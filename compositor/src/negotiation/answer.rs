@@ -9,6 +9,8 @@ use heapwright_alloc::{
 };
 use heapwright_protocols::allocation::server::zhw_allocation_v1::{Outcome, Reason, ZhwAllocationV1};
 
+use crate::memory::NoBuffers;
+
 /// Who can use a buffer, and who cannot.
 pub type Outcomes = Vec<(String, Outcome)>;
 
@@ -55,10 +57,11 @@ pub fn outcomes(resolution: &Resolution) -> Outcomes {
 impl Told {
     /// What came of an allocation. The buffers leave the process with this.
     #[must_use]
-    pub fn of(result: Result<Allocated<PooledBuffer>, AllocatorError>) -> Told {
+    pub fn of(result: Result<Allocated<PooledBuffer>, NoBuffers>) -> Told {
         match result {
             Ok(allocated) => Told::buffers(&allocated),
-            Err(error) => Told::error(&error),
+            Err(error @ NoBuffers::Crowded) => failed(Reason::OutOfMemory, error.to_string()),
+            Err(NoBuffers::Allocator(error)) => Told::error(&error),
         }
     }
 
@@ -102,7 +105,7 @@ impl Told {
             Answer::Invalid { .. } => Reason::Invalid,
         };
         let conflict = match &**answer {
-            Answer::Unsatisfiable { conflict, .. } => conflict
+            Answer::Unsatisfiable { conflict, .. } if reason == Reason::Unsatisfiable => conflict
                 .iter()
                 .map(|it| (it.participant.to_string(), it.field.to_string(), it.value.clone()))
                 .collect(),

@@ -183,7 +183,9 @@ impl Heapwright {
 
     fn reconsider_one(&self, allocation: &ZhwAllocationV1, data: &AllocationData) {
         let Some((question, before)) = data.settled() else { return };
-        let Some(want) = self.want(&question, data) else { return };
+        let Some(want) = self.want(&question, data).filter(|want| !self.memory.is_crowded(want.count)) else {
+            return;
+        };
         let now = match self.memory.foresee(&want) {
             heapwright_alloc::solver::Answer::Solved(resolution) => outcomes(&resolution),
             _ => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::{io, sync::mpsc, thread};
 
-use heapwright_alloc::buffers::{Allocated, AllocatorError, Owner, PooledBuffer, Want};
+use heapwright_alloc::buffers::{Allocated, Owner, PooledBuffer, Want};
 use heapwright_protocols::allocation::server::zhw_allocation_v1::ZhwAllocationV1;
 use smithay::reexports::calloop::{
     LoopHandle,
@@ -11,7 +11,7 @@ use smithay::reexports::calloop::{
 
 use super::Question;
 use crate::{
-    memory::Memory,
+    memory::{Memory, NoBuffers},
     state::{Heapwright, StartError},
 };
 
@@ -53,7 +53,7 @@ pub struct Done {
     /// The question.
     pub job: Job,
     /// The buffers.
-    pub result: Result<Allocated<PooledBuffer>, AllocatorError>,
+    pub result: Result<Allocated<PooledBuffer>, NoBuffers>,
 }
 
 /// A thread that does one job after the other, until this is dropped.

@@ -45,6 +45,8 @@ use xdg_surface::XdgSurface;
 use xdg_toplevel::XdgToplevel;
 use xdg_wm_base::XdgWmBase;
 
+use super::negotiation::Answers;
+
 /// How long a healthy server may take for an answer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,6 +58,8 @@ pub struct Heard {
     answered: usize,
     /// Frames that were drawn.
     pub drawn: usize,
+    /// What came of questions for buffers.
+    pub answers: Answers,
     /// The last configure.
     configure: Option<(XdgSurface, u32)>,
 }
@@ -105,6 +109,14 @@ impl Client {
             heard,
             registry,
         }
+    }
+
+    /// A global that only some clients want.
+    pub fn global<I: Proxy + 'static>(&self, version: u32) -> I
+    where
+        Heard: Dispatch<I, ()>,
+    {
+        bind(&self.registry, &self.heard, &self.handle, version)
     }
 
     /// The compositor in an older version.

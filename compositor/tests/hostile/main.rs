@@ -14,6 +14,7 @@
 mod buffers;
 mod client;
 mod floods;
+mod negotiation;
 mod popups;
 mod server;
 mod surfaces;

@@ -13,6 +13,11 @@ use wayland_client::protocol::wl_buffer::WlBuffer;
 
 use super::client::{Client, PATIENCE, Window};
 
+/// The program; elsewhere than cargo built it when a guest runs this.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("HEAPWRIGHT").unwrap_or_else(|| env!("CARGO_BIN_EXE_heapwright").into())
+}
+
 /// A running compositor.
 pub struct Server {
     process: Child,
@@ -29,7 +34,7 @@ impl Server {
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_heapwright"))
+        let mut process = Command::new(program())
             .args(["headless", "--size", "640x480", "--", "sleep", "600"])
             .env("XDG_RUNTIME_DIR", &directory)
             .env_remove("WAYLAND_DISPLAY")
@@ -58,6 +63,12 @@ impl Server {
     pub fn ended(&mut self) -> Option<String> {
         let status = self.process.try_wait().unwrap()?;
         Some(format!("{status}\n{}", self.last_words()))
+    }
+
+    /// Whether it found heaps that make dma-bufs, as it says itself.
+    pub fn has_heaps(&self) -> bool {
+        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        !log.contains("no heap here makes dma-bufs")
     }
 
     /// The end of the log.

@@ -12,12 +12,12 @@ use std::{
 use clap::Parser;
 use heapwright_alloc::{constraints::Size, solver::problem::Participant};
 use heapwright_client::{
-    Allocation, Answer, Buffers, Changed, Constraints, NegotiationHandler, Negotiator, Outcome, Refused,
-    delegate_negotiation,
+    Allocation, Answer, Buffers, Changed, Constraints, NegotiationHandler, Negotiator, Outcome, Reason,
+    Refused, delegate_negotiation,
 };
 use serde::Serialize;
 use wayland_client::{
-    Connection, Dispatch, QueueHandle,
+    Connection, Dispatch, EventQueue, QueueHandle,
     globals::{GlobalListContents, registry_queue_init},
     protocol::wl_registry::{self, WlRegistry},
 };
@@ -39,6 +39,12 @@ struct Args {
     /// Ask so often, one after the other, and tell how long an answer took.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Where there is no memory now, wait for the compositor to say that there is, and ask again.
+    #[arg(long)]
+    wait: bool,
+    /// Keep the buffers for so many seconds after telling of them.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    hold: u64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -54,6 +60,7 @@ fn size(text: &str) -> Result<Size, String> {
 #[derive(Default)]
 struct Client {
     answer: Option<Answer>,
+    changed: bool,
 }
 
 impl NegotiationHandler for Client {
@@ -61,7 +68,9 @@ impl NegotiationHandler for Client {
         self.answer = Some(answer);
     }
 
-    fn changed(&mut self, _: &Allocation, _: Changed) {}
+    fn changed(&mut self, _: &Allocation, _: Changed) {
+        self.changed = true;
+    }
 }
 
 delegate_negotiation!(Client);
@@ -89,12 +98,16 @@ struct Conflict {
 #[derive(Default, Serialize)]
 struct Told {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conflict: Vec<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     buffers: Option<Got>,
+    /// How often there was no memory.
+    waits: u32,
     /// Median time from the question to all buffers in hand, milliseconds.
     median_ms: f64,
 }
@@ -132,8 +145,9 @@ impl Told {
     fn of(answer: &Answer) -> Self {
         match answer {
             Ok(buffers) => Told { status: "buffers", buffers: Some(buffers.into()), ..Told::default() },
-            Err(Refused { message, conflict, .. }) => Told {
+            Err(Refused { reason, message, conflict }) => Told {
                 status: "refused",
+                reason: Some(name(*reason)),
                 message: message.clone(),
                 conflict: conflict
                     .iter()
@@ -179,6 +193,19 @@ impl Told {
     }
 }
 
+/// As the protocol calls it.
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unsatisfiable => "unsatisfiable",
+        Reason::Underconstrained => "underconstrained",
+        Reason::SearchLimit => "search_limit",
+        Reason::OutOfMemory => "out_of_memory",
+        Reason::Quota => "quota",
+        Reason::Invalid => "invalid",
+        _ => "unknown",
+    }
+}
+
 type Failed = Box<dyn std::error::Error>;
 
 fn read(path: &PathBuf) -> Result<Vec<Participant>, Failed> {
@@ -191,7 +218,18 @@ fn read(path: &PathBuf) -> Result<Vec<Participant>, Failed> {
     Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-fn run(args: &Args) -> Result<Told, Failed> {
+/// The next answer.
+fn answer(queue: &mut EventQueue<Client>, client: &mut Client) -> Result<Answer, Failed> {
+    loop {
+        if let Some(answer) = client.answer.take() {
+            return Ok(answer);
+        }
+        queue.blocking_dispatch(client)?;
+    }
+}
+
+/// Asks, hands what came of it to `tell`, and keeps the buffers as long as it is asked to.
+fn run(args: &Args, tell: impl FnOnce(&Told) -> Result<(), Failed>) -> Result<bool, Failed> {
     let constraints = read(&args.participants)?.into_iter().fold(Constraints::default(), Constraints::with);
     let connection = Connection::connect_to_env()?;
     let (globals, mut queue) = registry_queue_init::<Client>(&connection)?;
@@ -199,31 +237,43 @@ fn run(args: &Args) -> Result<Told, Failed> {
     let negotiator = Negotiator::bind(&globals, &handle)?;
     let mut client = Client::default();
     let mut times = Vec::new();
-    let mut told = Told::default();
+    let mut waits = 0;
+    let mut last = None;
     for _ in 0..args.repeat {
         let start = Instant::now();
         let allocation = negotiator.allocate(&handle, &constraints, None, args.size, args.count)?;
-        let answer = loop {
-            if let Some(answer) = client.answer.take() {
-                break answer;
-            }
-            queue.blocking_dispatch(&mut client)?;
-        };
+        let mut answered = answer(&mut queue, &mut client)?;
         times.push(start.elapsed());
+        while args.wait && answered.as_ref().is_err_and(|it| it.reason == Reason::OutOfMemory) {
+            waits += 1;
+            // Nobody need listen.
+            let _ = writeln!(io::stderr().lock(), "no memory: waiting");
+            while !std::mem::take(&mut client.changed) {
+                queue.blocking_dispatch(&mut client)?;
+            }
+            allocation.renegotiate();
+            answered = answer(&mut queue, &mut client)?;
+        }
         allocation.destroy();
-        told = Told::of(&answer);
+        last = Some(answered);
     }
+    queue.flush()?;
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or(Duration::ZERO);
-    Ok(Told { median_ms: median.as_secs_f64() * 1e3, ..told })
+    let told = last.as_ref().map(Told::of).unwrap_or_default();
+    let told = Told { median_ms: median.as_secs_f64() * 1e3, waits, ..told };
+    tell(&told)?;
+    std::thread::sleep(Duration::from_secs(args.hold));
+    Ok(told.buffers.is_some())
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let told = run(&args).and_then(|told| {
-        let text = if args.json { serde_json::to_string(&told)? + "\n" } else { told.text() };
-        io::stdout().lock().write_all(text.as_bytes())?;
-        Ok(told.buffers.is_some())
+    let told = run(&args, |told| {
+        let text = if args.json { serde_json::to_string(told)? + "\n" } else { told.text() };
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
     });
     match told {
         Ok(true) => ExitCode::SUCCESS,
