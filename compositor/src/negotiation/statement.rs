@@ -327,6 +327,78 @@ mod tests {
         assert_eq!(said.participants(), wanted);
     }
 
+    /// Reads what a client's library says.
+    fn heard(participants: &[Participant]) -> Vec<Participant> {
+        use heapwright_client::said::{Said, said};
+        let mut all = Vec::new();
+        for participant in participants {
+            said(participant, None, &mut all).expect("words for it");
+        }
+        let mut statement = Statement::default();
+        for request in all {
+            let taken = match request {
+                Said::Participant { name, role, weight } => {
+                    statement.add_participant(name, Word::try_from(role as u32).expect("a role"), weight)
+                }
+                Said::Device(number) => statement.set_device(number.to_string()),
+                Said::Option { format, modifier, any } => {
+                    statement.add_option(format, modifier, Any::from_bits_truncate(any.bits()))
+                }
+                Said::Rank(rank) => statement.set_rank(rank),
+                Said::Limit(field, value) => {
+                    statement.set_limit(Limit::try_from(field as u32).expect("a limit"), value)
+                }
+                Said::Memory(field, value) => {
+                    statement.set_memory(Memory::try_from(field as u32).expect("a limit"), value)
+                }
+                Said::Count(field, value) => {
+                    statement.set_count(Count::try_from(field as u32).expect("a count"), value)
+                }
+            };
+            taken.expect("what the library says is right");
+        }
+        statement.participants().to_vec()
+    }
+
+    /// Every field that there are words for, each on its own and all at once.
+    #[test]
+    fn what_the_client_library_says_is_understood() {
+        let limits = r#"{ "min_size": [16, 8], "max_size": [4096, 2048], "max_area": 7, "width_align": 2, "height_align": 3,
+            "min_pitch": 64, "max_pitch": 65536, "pitch_align": 256, "pitch_at_pixel_boundary": true, "exact_pitch": 2560,
+            "plane_offset_align": 4096, "alloc_height_align": 16, "pad_beyond_image": 128, "size_align": 8192,
+            "max_size_bytes": 99999999999, "single_allocation": true, "base_align": 65536, "chroma_pitch": "half" }"#;
+        let memory = r#"{ "contiguous": true, "dma_mask_bits": 32, "max_segments": 4, "max_segment_size": 65536,
+            "protected": true, "can_protected": true, "coherency": ["uncached", "inaccessible"],
+            "cpu_access": { "read": "rare", "write": "often" }, "device_local_ok": false, "p2p_ok": true }"#;
+        let counts =
+            r#"{ "camping": 1, "dedicated_slack": 2, "shared_slack": 3, "min_count": 4, "max_count": 5 }"#;
+        let object = |text: &str| -> serde_json::Map<String, serde_json::Value> {
+            serde_json::from_str(text).expect("an object")
+        };
+        let mut all = object(r#"{ "name": "all", "role": "writeback", "sync": ["explicit"] }"#);
+        all.extend(object(limits));
+        all.insert("memory".to_owned(), object(memory).into());
+        all.insert("counts".to_owned(), object(counts).into());
+        let mut option = object(limits);
+        option
+            .extend(object(r#"{ "format": "NV12", "modifier": "any", "rank": 3, "exact_pitch": "packed" }"#));
+        all.insert("options".to_owned(), vec![serde_json::Value::from(option)].into());
+        let mut stated = vec![all];
+        for role in ["render", "sample", "scanout", "cpu", "decode", "encode", "capture"] {
+            let role = format!(r#"{{ "name": "{role}", "role": "{role}", "required": false, "weight": 9 }}"#);
+            stated.push(object(&role));
+        }
+        for (at, (key, value)) in object(limits).into_iter().enumerate() {
+            let mut one = object(&format!(r#"{{ "name": "limit-{at}", "role": "cpu" }}"#));
+            one.insert(key, value);
+            stated.push(one);
+        }
+        for one in stated {
+            let one: Participant = serde_json::from_value(one.into()).expect("a participant");
+            assert_eq!(heard(std::slice::from_ref(&one)), [one]);
+        }
+    }
+
     #[test]
     fn every_request_before_its_time_is_refused_by_its_code() {
         let mut nobody = Statement::default();

@@ -54,7 +54,8 @@ mod allocation;
 mod answer;
 mod constraints;
 mod negotiator;
-mod said;
+#[doc(hidden)]
+pub mod said;
 
 pub use allocation::{Allocation, AllocationData, NegotiationHandler};
 pub use answer::{Answer, Buffers, Changed, Conflict, Outcome, Reason, Refused};

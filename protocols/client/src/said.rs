@@ -1,4 +1,4 @@
-//! A participant as requests. Pure.
+//! A participant as requests. Pure. Not part of the interface: seen by the tests of who reads it.
 
 use heapwright_alloc::{
     constraints::{ChromaPitch, Coherency, ExactPitch, Frequency, LayoutLimits, MemoryLimits, Size},
@@ -12,13 +12,34 @@ use crate::Inexpressible;
 
 /// A request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Said<'a> {
-    Participant { name: &'a str, role: Word, weight: u32 },
+pub enum Said<'a> {
+    /// `add_participant`.
+    Participant {
+        /// Its name.
+        name: &'a str,
+        /// What it does.
+        role: Word,
+        /// 0: required.
+        weight: u32,
+    },
+    /// `set_device`, by its `dev_t`.
     Device(u64),
-    Option { format: u32, modifier: u64, any: Any },
+    /// `add_option`.
+    Option {
+        /// Fourcc.
+        format: u32,
+        /// Modifier.
+        modifier: u64,
+        /// What is left open.
+        any: Any,
+    },
+    /// `set_rank`.
     Rank(u32),
+    /// `set_limit`.
     Limit(Limit, u64),
+    /// `set_memory`.
     Memory(Memory, u64),
+    /// `set_count`.
     Count(Count, u32),
 }
 
@@ -28,6 +49,7 @@ fn halves(value: u64) -> (u32, u32) {
 }
 
 impl Said<'_> {
+    /// Sends it.
     pub(crate) fn send(&self, to: &ZhwConstraintsV1) {
         match self {
             Said::Participant { name, role, weight } => {
@@ -53,7 +75,10 @@ impl Said<'_> {
 }
 
 /// Adds the requests that state a participant.
-pub(crate) fn said<'a>(
+///
+/// # Errors
+/// [`Inexpressible`].
+pub fn said<'a>(
     participant: &'a Participant,
     device: Option<u64>,
     all: &mut Vec<Said<'a>>,
