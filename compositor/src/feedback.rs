@@ -58,7 +58,7 @@ pub fn pairs(formats: impl IntoIterator<Item = Format>) -> Vec<(Fourcc, Modifier
 pub fn unsolved(renderer: &PixmanRenderer) -> Result<Feedback, FeedbackError> {
     let device = device_without_display();
     let formats = renderer_pairs(renderer);
-    Feedback::new(device, vec![Tranche { target_device: device, scanout: false, formats }])
+    Feedback::new(device, vec![Tranche { target_device: device, scanout: false, sampling: true, formats }])
 }
 
 /// Feedback for surfaces that are composed.
@@ -67,7 +67,10 @@ pub fn unsolved(renderer: &PixmanRenderer) -> Result<Feedback, FeedbackError> {
 /// [`FeedbackError`] when no pair is left, or the format table cannot be made.
 pub fn default(memory: &Memory, source: &Source) -> Result<Feedback, FeedbackError> {
     let formats = memory.sampled(source.size, &source.formats);
-    Feedback::new(source.device, vec![Tranche { target_device: source.device, scanout: false, formats }])
+    Feedback::new(
+        source.device,
+        vec![Tranche { target_device: source.device, scanout: false, sampling: true, formats }],
+    )
 }
 
 /// Feedback for a surface that covers an output, so that `plane` would take it.
@@ -80,9 +83,9 @@ pub fn scanout(memory: &Memory, source: &Source, plane: PlaneOf<'_>) -> Result<F
     let formats = memory.sampled(source.size, &source.formats);
     let mut tranches = Vec::new();
     if !direct.is_empty() {
-        tranches.push(Tranche { target_device, scanout: true, formats: direct });
+        tranches.push(Tranche { target_device, scanout: true, sampling: true, formats: direct });
     }
-    tranches.push(Tranche { target_device, scanout: false, formats });
+    tranches.push(Tranche { target_device, scanout: false, sampling: true, formats });
     Feedback::new(target_device, tranches)
 }
 

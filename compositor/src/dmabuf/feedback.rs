@@ -5,18 +5,18 @@ use std::io;
 use std::os::fd::AsFd;
 
 use heapwright_alloc::constraints::{Format, Fourcc, Modifier};
-use smithay::backend::allocator::Fourcc as DrmFourcc;
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_feedback_v1::{
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_dmabuf_feedback_v1::{
     TrancheFlags, ZwpLinuxDmabufFeedbackV1,
 };
+use smithay::backend::allocator::Fourcc as DrmFourcc;
 use smithay::reexports::wayland_server::Resource;
 use smithay::utils::SealedFile;
 
 /// Indices per `tranche_formats` event: a Wayland message is at most 4096 bytes, an index 2.
 const INDICES_PER_EVENT: usize = 1024;
 
-/// The first version without a main device.
-const NO_MAIN_DEVICE_SINCE: u32 = 6;
+/// The first version without a main device, and with the flag for sampling instead.
+const SAMPLING_SINCE: u32 = 6;
 
 /// One preference group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Tranche {
     pub target_device: u64,
     /// Whether a display could show the buffer directly.
     pub scanout: bool,
+    /// Whether the renderer reads such a buffer well. A tranche that says neither is of no use.
+    pub sampling: bool,
     /// Pairs, best first. Clients are free to ignore the order within a tranche.
     pub formats: Vec<(Fourcc, Modifier)>,
 }
@@ -48,6 +50,9 @@ pub enum FeedbackError {
     /// The specification wants at least one tranche for the main device.
     #[error("no tranche targets the main device {0:#x}; add the formats that it can import")]
     NoMainTranche(u64),
+    /// The specification wants at least one tranche for sampling.
+    #[error("no tranche is for sampling; add the formats that the renderer can import")]
+    NoSamplingTranche,
     /// Indices have 16 bits.
     #[error("{0} format and modifier pairs, but the table holds at most 65536")]
     TooManyPairs(usize),
@@ -78,6 +83,10 @@ impl Feedback {
         }
         if !tranches.iter().any(|tranche| tranche.target_device == main_device) {
             return Err(FeedbackError::NoMainTranche(main_device));
+        }
+
+        if !tranches.iter().any(|tranche| tranche.sampling) {
+            return Err(FeedbackError::NoSamplingTranche);
         }
 
         let mut known = HashMap::new();
@@ -131,13 +140,16 @@ impl Feedback {
 
     /// Sends all parameters, ending with `done`.
     pub(super) fn send(&self, object: &ZwpLinuxDmabufFeedbackV1) {
-        if object.version() < NO_MAIN_DEVICE_SINCE {
+        let sampling = object.version() >= SAMPLING_SINCE;
+        if !sampling {
             object.main_device(self.main_device.to_ne_bytes().to_vec());
         }
         object.format_table(self.table.as_fd(), self.table_bytes);
         for (tranche, indices) in self.tranches.iter().zip(&self.indices) {
             object.tranche_target_device(tranche.target_device.to_ne_bytes().to_vec());
-            let flags = if tranche.scanout { TrancheFlags::Scanout } else { TrancheFlags::empty() };
+            let mut flags = TrancheFlags::empty();
+            flags.set(TrancheFlags::Scanout, tranche.scanout);
+            flags.set(TrancheFlags::Sampling, sampling && tranche.sampling);
             object.tranche_flags(flags);
             for part in indices.chunks(INDICES_PER_EVENT) {
                 object.tranche_formats(part.iter().flat_map(|index| index.to_ne_bytes()).collect());
@@ -148,16 +160,18 @@ impl Feedback {
     }
 }
 
-/// A pair may not come twice in one tranche, nor in two tranches of the same device and flags: the first one stays.
+/// A pair may not come twice in one tranche, nor in two tranches of the same device and flags: the first one stays. A tranche
+/// without a purpose goes.
 fn deduplicated(tranches: Vec<Tranche>) -> Vec<Tranche> {
     let mut seen = HashSet::new();
     let mut kept = Vec::with_capacity(tranches.len());
     for mut tranche in tranches {
+        // Older clients do not see what is for sampling.
         let (device, scanout) = (tranche.target_device, tranche.scanout);
         tranche.formats.retain(|&(format, modifier)| {
             is_known(format) && seen.insert((device, scanout, format, modifier))
         });
-        if !tranche.formats.is_empty() {
+        if !tranche.formats.is_empty() && (tranche.scanout || tranche.sampling) {
             kept.push(tranche);
         }
     }

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_buffer_params_v1::ZwpLinuxBufferParamsV1;
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_feedback_v1::{
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_buffer_params_v1::ZwpLinuxBufferParamsV1;
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_dmabuf_feedback_v1::{
     self, ZwpLinuxDmabufFeedbackV1,
 };
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_v1::{
-    Request, ZwpLinuxDmabufV1,
-};
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_dmabuf_v1::{Request, ZwpLinuxDmabufV1};
 use smithay::reexports::wayland_server::backend::{ClientId, GlobalId, ObjectId};
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::reexports::wayland_server::{
@@ -24,7 +22,7 @@ use super::validate::Offer;
 use super::{DmabufHandler, Feedback, ParamsData};
 
 /// The version offered.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// The first version with feedback objects; from then on formats are not told at bind.
 const FEEDBACK_SINCE: u32 = 4;
 /// The first version with modifiers.

@@ -1,4 +1,4 @@
-//! linux-dmabuf, version 5 and what older clients expect of it.
+//! linux-dmabuf, version 6 and what older clients expect of it.
 //!
 //! Ours, because Smithay 0.7's module takes planes in the order of their requests instead of by their index, checks
 //! neither modifiers nor the bounds of later planes, and drops flags that it does not know. The buffers made here carry
@@ -48,11 +48,17 @@ pub trait DmabufHandler: BufferHandler {
     /// The state made by [`DmabufGlobalState::new`].
     fn dmabuf_state(&mut self) -> &mut DmabufGlobalState;
 
-    /// Tries whether the compositor can use a buffer that is well formed, commonly by importing it into the renderer.
+    /// Tries whether the compositor can use a buffer that is well formed, commonly by importing it into the renderer:
+    /// into that of the device (a `dev_t`) that the client names for sampling, if it names one, else into any.
     ///
     /// # Errors
     /// Why not. `create` is answered by `failed`, `create_immed` by the error `invalid_wl_buffer`.
-    fn dmabuf_imported(&mut self, client: &Client, dmabuf: &Dmabuf) -> Result<(), ImportError>;
+    fn dmabuf_imported(
+        &mut self,
+        client: &Client,
+        dmabuf: &Dmabuf,
+        sampling_device: Option<u64>,
+    ) -> Result<(), ImportError>;
 
     /// A `wl_buffer` was made of an imported buffer. Its end comes through [`BufferHandler::buffer_destroyed`].
     fn dmabuf_created(&mut self, _buffer: &WlBuffer, _dmabuf: &Dmabuf) {}
@@ -68,7 +74,7 @@ pub trait DmabufHandler: BufferHandler {
 macro_rules! delegate_heapwright_dmabuf {
     ($state:ty) => {
         const _: () = {
-            use ::smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::{
+            use ::heapwright_protocols::linux_dmabuf::server::{
                 zwp_linux_buffer_params_v1::ZwpLinuxBufferParamsV1,
                 zwp_linux_dmabuf_feedback_v1::ZwpLinuxDmabufFeedbackV1,
                 zwp_linux_dmabuf_v1::ZwpLinuxDmabufV1,

@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use heapwright_alloc::constraints::Modifier;
-use smithay::backend::allocator::dmabuf::{Dmabuf, DmabufFlags};
-use smithay::backend::allocator::{Fourcc as DrmFourcc, Modifier as DrmModifier};
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_buffer_params_v1::{
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_buffer_params_v1::{
     Error as Code, Request, ZwpLinuxBufferParamsV1,
 };
+use smithay::backend::allocator::dmabuf::{Dmabuf, DmabufFlags};
+use smithay::backend::allocator::{Fourcc as DrmFourcc, Modifier as DrmModifier};
 use smithay::reexports::wayland_server::backend::ClientId;
 use smithay::reexports::wayland_server::protocol::wl_buffer::{self, WlBuffer};
 use smithay::reexports::wayland_server::{Client, DataInit, Dispatch, DisplayHandle, Resource};
@@ -33,6 +33,7 @@ struct Plane {
 #[derive(Debug, Default)]
 struct Collected {
     planes: [Option<Plane>; MAX_PLANES],
+    sampling_device: Option<u64>,
     used: bool,
     over_quota: bool,
 }
@@ -83,6 +84,17 @@ fn add<D: DmabufHandler>(
     Ok(())
 }
 
+/// Keeps the device that the client names.
+fn set_device(data: &ParamsData, device: &[u8]) -> Result<(), Refusal> {
+    let mut collected = data.lock();
+    if collected.used {
+        return Err(Refusal::AlreadyUsed);
+    }
+    let bytes = device.try_into().map_err(|_| Refusal::DevTSize(device.len()))?;
+    collected.sampling_device = Some(u64::from_ne_bytes(bytes));
+    Ok(())
+}
+
 /// Makes the buffer, or gives back its planes and says why not.
 fn import<D: DmabufHandler>(
     state: &mut D,
@@ -91,20 +103,21 @@ fn import<D: DmabufHandler>(
     data: &ParamsData,
     wanted: Wanted,
 ) -> Result<Dmabuf, Refusal> {
-    let (planes, over_quota) = {
+    let (planes, device, over_quota) = {
         let mut collected = data.lock();
         if collected.used {
             return Err(Refusal::AlreadyUsed);
         }
         collected.used = true;
-        (std::mem::take(&mut collected.planes), collected.over_quota)
+        (std::mem::take(&mut collected.planes), collected.sampling_device, collected.over_quota)
     };
     let held = planes.iter().flatten().count();
     let result = if over_quota {
         Err(Refusal::Quota(state.dmabuf_state().quota.limit()))
     } else {
         build(state, version, planes, wanted).and_then(|dmabuf| {
-            state.dmabuf_imported(client, &dmabuf).map_err(|error| Refusal::Import(error.to_string()))?;
+            let imported = state.dmabuf_imported(client, &dmabuf, device);
+            imported.map_err(|error| Refusal::Import(error.to_string()))?;
             Ok(dmabuf)
         })
     };
@@ -204,6 +217,11 @@ where
                         state.dmabuf_created(&buffer, &dmabuf);
                     }
                     Err(refusal) => refuse(params, &refusal, true),
+                }
+            }
+            Request::SetSamplingDevice { device } => {
+                if let Err(refusal) = set_device(data, &device) {
+                    refuse(params, &refusal, false);
                 }
             }
             // `destroy` is dealt with in `destroyed`; later requests belong to versions that are not offered.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use heapwright_alloc::constraints::{Format, FormatPlane, Fourcc, Modifier};
-use smithay::reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_buffer_params_v1::Error as Code;
+use heapwright_protocols::linux_dmabuf::server::zwp_linux_buffer_params_v1::Error as Code;
 
 /// Planes that one buffer can have, as in the kernel's framebuffers.
 pub const MAX_PLANES: usize = 4;
@@ -117,6 +117,9 @@ pub enum Refusal {
         /// How many there should be.
         needed: usize,
     },
+    /// A device of another size than the system's `dev_t`.
+    #[error("a device of {0} bytes; a dev_t has 8")]
+    DevTSize(usize),
     /// A format that is in none of the tranches.
     #[error("format {0} was not advertised")]
     Format(Fourcc),
@@ -207,6 +210,7 @@ impl Refusal {
             Refusal::PlaneIndex(_) => Some(Code::PlaneIdx),
             Refusal::PlaneSet(_) => Some(Code::PlaneSet),
             Refusal::MissingPlane { .. } | Refusal::TooManyPlanes { .. } => Some(Code::Incomplete),
+            Refusal::DevTSize(_) => Some(Code::InvalidDevTSize),
             Refusal::Format(_) => Some(Code::InvalidFormat),
             Refusal::Pair { .. } => (version >= PAIR_CHECKED_SINCE).then_some(Code::InvalidFormat),
             Refusal::MixedModifiers { .. } => (version >= ONE_MODIFIER_SINCE).then_some(Code::InvalidFormat),

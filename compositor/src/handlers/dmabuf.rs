@@ -21,7 +21,13 @@ impl DmabufHandler for Heapwright {
         &mut self.dmabuf
     }
 
-    fn dmabuf_imported(&mut self, client: &Client, dmabuf: &Dmabuf) -> Result<(), ImportError> {
+    fn dmabuf_imported(
+        &mut self,
+        client: &Client,
+        dmabuf: &Dmabuf,
+        // The CPU reads what it can map, whatever device it is of.
+        _sampling_device: Option<u64>,
+    ) -> Result<(), ImportError> {
         let renderer =
             self.backend.renderer().ok_or_else(|| ImportError("there is no output yet".to_owned()))?;
         // Even a buffer for a plane must be known to the renderer: any frame may have to be composed.

@@ -2,10 +2,10 @@
 
 use std::os::fd::AsFd;
 
+use heapwright_protocols::linux_dmabuf::client::zwp_linux_buffer_params_v1::Flags;
 use smithay::backend::allocator::{Buffer, Fourcc, Modifier};
 use smithay::wayland::dmabuf::get_dmabuf;
 use wayland_client::protocol::wl_buffer::WlBuffer;
-use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_buffer_params_v1::Flags;
 
 use super::fixture::{Client, LINEAR, NV12, Server, XR24, feedback, memfd};
 

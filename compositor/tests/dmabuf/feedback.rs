@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heapwright::dmabuf::{Feedback, FeedbackError};
+use heapwright::dmabuf::{Feedback, FeedbackError, Tranche};
 
 use super::fixture::{
     AR24, IMPLICIT, LINEAR, MAIN, NV12, Server, TILED, ToldTranche, XR24, feedback, tranche,
@@ -26,7 +26,7 @@ fn rich() -> Feedback {
 fn the_default_feedback_holds_table_devices_and_tranches_in_order() {
     let mut server = Server::new(rich());
     let mut client = server.connect(5);
-    assert_eq!(client.offered("zwp_linux_dmabuf_v1"), 5);
+    assert_eq!(client.offered("zwp_linux_dmabuf_v1"), 6);
     let object = client.default_feedback();
     client.roundtrip(&mut server).unwrap();
 
@@ -167,8 +167,8 @@ fn a_destroyed_feedback_object_hears_no_more_but_its_sibling_does() {
 
 #[test]
 fn a_pair_once_advertised_stays_usable_after_the_news_has_changed() {
+    use heapwright_protocols::linux_dmabuf::client::zwp_linux_buffer_params_v1::Flags;
     use std::os::fd::AsFd;
-    use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_buffer_params_v1::Flags;
     let mut server = Server::new(feedback(&[(XR24, LINEAR)]));
     let mut client = server.connect(5);
     server.state.dmabuf.set_default_feedback(feedback(&[(AR24, LINEAR)]));
@@ -211,4 +211,64 @@ fn a_feedback_that_breaks_the_protocol_cannot_be_made() {
     assert_eq!(Feedback::new(MAIN, most).unwrap().pairs().count(), 65_536);
     let too_many = vec![tranche(MAIN, false, &many)];
     assert!(matches!(Feedback::new(MAIN, too_many), Err(FeedbackError::TooManyPairs(_))));
+}
+
+#[test]
+fn version_6_hears_what_is_for_sampling_instead_of_a_main_device() {
+    let both = Tranche { sampling: true, ..tranche(OTHER, true, &[(XR24, LINEAR)]) };
+    let tranches =
+        vec![both, tranche(OTHER, true, &[(NV12, LINEAR)]), tranche(MAIN, false, &[(AR24, LINEAR)])];
+    let mut server = Server::new(Feedback::new(MAIN, tranches).unwrap());
+    let flags = |server: &mut Server, version| {
+        let mut client = server.connect(version);
+        let object = client.default_feedback();
+        client.roundtrip(server).unwrap();
+        let [told] = client.told(&object) else { panic!("one done") };
+        (told.main_device, told.tranches.iter().map(|tranche| tranche.flags).collect::<Vec<_>>())
+    };
+    assert_eq!(flags(&mut server, 6), (None, vec![3, 1, 2]));
+    assert_eq!(flags(&mut server, 5), (Some(MAIN), vec![1, 1, 0]));
+}
+
+#[test]
+fn feedback_without_a_tranche_for_sampling_is_refused() {
+    let only = Tranche { sampling: false, ..tranche(MAIN, true, &[(XR24, LINEAR)]) };
+    let without = Feedback::new(MAIN, vec![only.clone()]);
+    assert!(matches!(without, Err(FeedbackError::NoSamplingTranche)), "{without:?}");
+    // One without any purpose is left out, and then there is nothing.
+    let idle = Tranche { scanout: false, ..only };
+    assert!(matches!(Feedback::new(MAIN, vec![idle]), Err(FeedbackError::Empty)));
+}
+
+#[test]
+fn the_device_named_for_sampling_reaches_who_imports() {
+    use heapwright_protocols::linux_dmabuf::client::zwp_linux_buffer_params_v1::Flags;
+    use std::os::fd::AsFd as _;
+
+    let mut server = Server::new(feedback(&[(XR24, LINEAR)]));
+    let mut client = server.connect(6);
+    let create = |client: &super::fixture::Client, device: Option<u64>| {
+        let params = client.params();
+        if let Some(device) = device {
+            params.set_sampling_device(device.to_ne_bytes().to_vec());
+        }
+        params.add(super::fixture::memfd(16_384).as_fd(), 0, 0, 256, 0, 0);
+        params.create(64, 64, XR24, Flags::empty());
+        params
+    };
+    create(&client, Some(OTHER));
+    create(&client, None);
+    client.roundtrip(&mut server).unwrap();
+    assert_eq!(server.state.sampling_devices, [Some(OTHER), None]);
+    assert_eq!(client.seen.created.len(), 2);
+
+    let used = create(&client, None);
+    used.set_sampling_device(OTHER.to_ne_bytes().to_vec());
+    let error = client.roundtrip(&mut server).unwrap_err();
+    assert_eq!((error.object_interface.as_str(), error.code), ("zwp_linux_buffer_params_v1", 0));
+
+    let mut client = server.connect(6);
+    client.params().set_sampling_device(vec![0; 4]);
+    let error = client.roundtrip(&mut server).unwrap_err();
+    assert_eq!((error.object_interface.as_str(), error.code), ("zwp_linux_buffer_params_v1", 8));
 }

@@ -8,6 +8,11 @@ use std::sync::Arc;
 use heapwright::delegate_heapwright_dmabuf;
 use heapwright::dmabuf::{DmabufGlobalState, DmabufHandler, Feedback, ImportError, Tranche};
 use heapwright_alloc::constraints::{Fourcc, Modifier};
+use heapwright_protocols::linux_dmabuf::client::zwp_linux_buffer_params_v1::{self, ZwpLinuxBufferParamsV1};
+use heapwright_protocols::linux_dmabuf::client::zwp_linux_dmabuf_feedback_v1::{
+    self, ZwpLinuxDmabufFeedbackV1,
+};
+use heapwright_protocols::linux_dmabuf::client::zwp_linux_dmabuf_v1::{self, ZwpLinuxDmabufV1};
 use smithay::backend::allocator::dmabuf::Dmabuf;
 use smithay::delegate_compositor;
 use smithay::reexports::wayland_server::backend::{ClientData, ClientId};
@@ -26,13 +31,6 @@ use wayland_client::protocol::wl_surface::WlSurface;
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop, event_created_child,
 };
-use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_buffer_params_v1::{
-    self, ZwpLinuxBufferParamsV1,
-};
-use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_dmabuf_feedback_v1::{
-    self, ZwpLinuxDmabufFeedbackV1,
-};
-use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_dmabuf_v1::{self, ZwpLinuxDmabufV1};
 
 pub const XR24: u32 = u32::from_le_bytes(*b"XR24");
 pub const AR24: u32 = u32::from_le_bytes(*b"AR24");
@@ -53,7 +51,7 @@ pub fn pairs(list: &[(u32, u64)]) -> Vec<(Fourcc, Modifier)> {
 }
 
 pub fn tranche(target_device: u64, scanout: bool, list: &[(u32, u64)]) -> Tranche {
-    Tranche { target_device, scanout, formats: pairs(list) }
+    Tranche { target_device, scanout, sampling: !scanout, formats: pairs(list) }
 }
 
 pub fn feedback(list: &[(u32, u64)]) -> Feedback {
@@ -74,6 +72,7 @@ pub struct State {
     pub surfaces: Vec<ServerSurface>,
     pub buffers: Vec<ServerBuffer>,
     pub buffers_destroyed: usize,
+    pub sampling_devices: Vec<Option<u64>>,
     pub refuse_imports: bool,
     pub first_feedback: Option<Arc<Feedback>>,
 }
@@ -106,7 +105,13 @@ impl DmabufHandler for State {
     fn dmabuf_state(&mut self) -> &mut DmabufGlobalState {
         &mut self.dmabuf
     }
-    fn dmabuf_imported(&mut self, _: &wayland_server::Client, _: &Dmabuf) -> Result<(), ImportError> {
+    fn dmabuf_imported(
+        &mut self,
+        _: &wayland_server::Client,
+        _: &Dmabuf,
+        sampling_device: Option<u64>,
+    ) -> Result<(), ImportError> {
+        self.sampling_devices.push(sampling_device);
         if self.refuse_imports { Err(ImportError("refused by a \0 driver ".repeat(1000))) } else { Ok(()) }
     }
     fn dmabuf_created(&mut self, buffer: &ServerBuffer, _: &Dmabuf) {
@@ -139,6 +144,7 @@ impl Server {
             surfaces: Vec::new(),
             buffers: Vec::new(),
             buffers_destroyed: 0,
+            sampling_devices: Vec::new(),
             refuse_imports: false,
             first_feedback: None,
         };

@@ -1,6 +1,6 @@
 //! Every refusal, over the wire: the error code that the specification names, and nobody else disturbed.
 
-use wayland_protocols::wp::linux_dmabuf::zv1::client::zwp_linux_buffer_params_v1::{Error, Flags};
+use heapwright_protocols::linux_dmabuf::client::zwp_linux_buffer_params_v1::{Error, Flags};
 
 use super::fixture::{AR24, Client, IMPLICIT, LINEAR, NV12, RG24, Server, TILED, XR24, feedback, memfd};
 
