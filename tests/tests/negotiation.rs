@@ -187,6 +187,35 @@ fn when_contiguous_memory_runs_out_the_client_is_refused_and_told_when_there_is_
     assert_eq!((&told["waits"], &told["buffers"]["count"]), (&1.into(), &16.into()), "{told}");
 }
 
+#[test]
+fn who_waits_for_a_late_device_waits_alone_and_shows_nothing_early() {
+    let outcome = session(
+        "export XDG_RUNTIME_DIR=/tmp/xdg; mkdir -m 700 $XDG_RUNTIME_DIR
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >/tmp/display; exec sleep 1000' &
+        session=$!
+        until_said /tmp/display
+        export WAYLAND_DISPLAY=$(cat /tmp/display)
+        # Fullscreen, so that a display that waited for the fence would wait with everybody's picture.
+        heapwright-paint --negotiate --fullscreen --fence 15000 --patience 100 --still --frames 1 --tell 1 --linger 60 \
+            --json >$LAB_OUT/late.json 2>/tmp/late &
+        late=$!
+        # It has asked for its frame.
+        until grep -q negotiated /sys/kernel/debug/dma_buf/bufinfo; do kill -0 $late || exit 8; sleep 0.05; done
+        heapwright-paint --frames 20 --json >$LAB_OUT/prompt.json || exit 7
+        cp /tmp/late $LAB_OUT/said-meanwhile
+        until_said $LAB_OUT/late.json
+        crc late
+        kill -TERM $session
+        wait $session",
+    );
+    assert_eq!(report(&outcome, "prompt.json")["presented"], 20);
+    assert_eq!(outcome.text("said-meanwhile").unwrap_or_default(), "", "shown before its fence");
+    let late = report(&outcome, "late.json");
+    assert_eq!((&late["presented"], &late["zero_copy"]), (&json!(1), &json!(1)), "{late}");
+    let expected = vkms::crc(1024, 768, |x, y| picture::pixel(x, y, 0));
+    assert_eq!(vkms::crcs(&outcome.text("late.crc").unwrap_or_default()).last(), Some(&expected));
+}
+
 /// The hostile clients again, where there is memory to be had.
 #[test]
 #[allow(clippy::expect_used, reason = "a test helper")]

@@ -29,6 +29,7 @@ use crate::{
     Args,
     buffers::{BufferFailed, Canvas, allocate, painter},
     feedback::Feedback,
+    fence::Fences,
     picture::Style,
     report::Report,
     slots::{Slot, Slots},
@@ -68,6 +69,9 @@ pub enum Failed {
     /// The compositor has no buffers for us.
     #[error("no buffers: {0}")]
     Refused(#[from] Refused),
+    /// There are no late fences.
+    #[error("no late fences: {0}; they are made in debugfs (sync/sw_sync), by root")]
+    Fence(#[source] std::io::Error),
     /// The compositor does not take the buffer.
     #[error("the compositor refused a buffer made by its own word: {0}")]
     BufferRefused(String),
@@ -130,6 +134,7 @@ struct Window<'a> {
     /// Who gives us buffers; nobody when we allocate ourselves.
     negotiator: Option<Negotiator>,
     allocation: Option<Allocation>,
+    fences: Option<Fences>,
     /// Size that buffers were asked for last.
     asked: (u32, u32),
 }
@@ -155,6 +160,11 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
         toplevel,
         negotiator: if args.negotiate { Some(Negotiator::bind(&globals, &handle)?) } else { None },
         allocation: None,
+        fences: args
+            .fence
+            .map(|late| Fences::new(Duration::from_millis(late)))
+            .transpose()
+            .map_err(Failed::Fence)?,
         asked: (0, 0),
         handle,
     };
@@ -315,11 +325,14 @@ impl Window<'_> {
     }
 
     /// Paints and commits the next frame, if there is a buffer for it.
-    fn paint(&self, client: &mut Client) -> Result<(), Failed> {
+    fn paint(&mut self, client: &mut Client) -> Result<(), Failed> {
         let frame = if self.args.still { 0 } else { client.report.committed as u32 };
         let style = if self.args.band { Style::Band } else { Style::Scroll };
         let Some(slot) = client.slots.free() else { return Ok(()) };
         slot.paint(style, frame)?;
+        if let Some(fences) = self.fences.as_mut().filter(|_| slot.canvas.is_dma_buf()) {
+            fences.attach(slot.canvas.fd()).map_err(Failed::Fence)?;
+        }
         slot.busy = true;
         self.surface.attach(Some(&slot.buffer), 0, 0);
         let (width, height) = slot.canvas.size();

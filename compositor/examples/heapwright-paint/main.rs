@@ -8,6 +8,7 @@ mod buffers;
 mod client;
 mod events;
 mod feedback;
+mod fence;
 mod picture;
 mod report;
 mod slots;
@@ -54,6 +55,9 @@ pub struct Args {
     /// Move a band over a picture that stays, and repaint only what each buffer lacks.
     #[arg(long, conflicts_with = "still")]
     pub band: bool,
+    /// Have each frame's buffer say so many milliseconds longer that it is being written to, as a GPU's would (root only).
+    #[arg(long, value_name = "MS", conflicts_with = "shm")]
+    pub fence: Option<u64>,
     /// Paint each buffer once and then only commit: what is left is the compositor's own cost.
     #[arg(long)]
     pub still: bool,

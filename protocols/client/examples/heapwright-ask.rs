@@ -10,7 +10,11 @@ use std::{
 };
 
 use clap::Parser;
-use heapwright_alloc::{constraints::Size, solver::problem::Participant};
+use heapwright_alloc::{
+    constraints::Size,
+    heaps::{Allocation as Memory, DmaHeap, Heap as _, Request, Root},
+    solver::problem::Participant,
+};
 use heapwright_client::{
     Allocation, Answer, Buffers, Changed, Constraints, NegotiationHandler, Negotiator, Outcome, Reason,
     Refused, delegate_negotiation,
@@ -39,6 +43,12 @@ struct Args {
     /// Ask so often, one after the other, and tell how long an answer took.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// With --repeat: also allocate as many bytes from this heap's node, and go once to the compositor and back, in turns.
+    #[arg(long, value_name = "NODE")]
+    beside: Option<PathBuf>,
+    /// With --repeat: keep all buffers until the end, so that none is had a second time.
+    #[arg(long)]
+    fresh: bool,
     /// Where there is no memory now, wait for the compositor to say that there is, and ask again.
     #[arg(long)]
     wait: bool,
@@ -110,6 +120,12 @@ struct Told {
     waits: u32,
     /// Median time from the question to all buffers in hand, milliseconds.
     median_ms: f64,
+    /// Median time of allocating as many bytes from the heap that was named, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heap_ms: Option<f64>,
+    /// Median time of a question that is answered at once, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket_ms: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -189,6 +205,12 @@ impl Told {
             }
         };
         text += &format!("took        {:.2} ms\n", self.median_ms);
+        if let (Some(heap), Some(socket)) = (self.heap_ms, self.socket_ms) {
+            let ratio = self.median_ms / (heap + socket);
+            text += &format!(
+                "beside      {heap:.2} ms of the heap, {socket:.2} ms of the socket: {ratio:.2} times\n"
+            );
+        }
         text
     }
 }
@@ -228,6 +250,18 @@ fn answer(queue: &mut EventQueue<Client>, client: &mut Client) -> Result<Answer,
     }
 }
 
+/// As many bytes as the answer has, from a heap of our own.
+fn allocate(heap: &DmaHeap, answer: &Answer) -> Result<Vec<Memory>, Failed> {
+    let Ok(buffers) = answer else { return Ok(Vec::new()) };
+    let one = |_| Ok(heap.allocate(&Request::bytes(buffers.bytes, ""))?);
+    (0..buffers.fds.len()).map(one).collect()
+}
+
+fn median(mut times: Vec<Duration>) -> Option<f64> {
+    times.sort_unstable();
+    times.get(times.len() / 2).map(|time| time.as_secs_f64() * 1e3)
+}
+
 /// Asks, hands what came of it to `tell`, and keeps the buffers as long as it is asked to.
 fn run(args: &Args, tell: impl FnOnce(&Told) -> Result<(), Failed>) -> Result<bool, Failed> {
     let constraints = read(&args.participants)?.into_iter().fold(Constraints::default(), Constraints::with);
@@ -236,7 +270,9 @@ fn run(args: &Args, tell: impl FnOnce(&Told) -> Result<(), Failed>) -> Result<bo
     let handle = queue.handle();
     let negotiator = Negotiator::bind(&globals, &handle)?;
     let mut client = Client::default();
-    let mut times = Vec::new();
+    let heap = args.beside.as_deref().map(|path| DmaHeap::open(path, &Root::default())).transpose()?;
+    let (mut times, mut heap_times, mut socket_times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kept = Vec::new();
     let mut waits = 0;
     let mut last = None;
     for _ in 0..args.repeat {
@@ -255,13 +291,25 @@ fn run(args: &Args, tell: impl FnOnce(&Told) -> Result<(), Failed>) -> Result<bo
             answered = answer(&mut queue, &mut client)?;
         }
         allocation.destroy();
-        last = Some(answered);
+        if let Some(heap) = &heap {
+            // What was let go of is gone before the clock runs.
+            queue.roundtrip(&mut client)?;
+            let start = Instant::now();
+            queue.roundtrip(&mut client)?;
+            socket_times.push(start.elapsed());
+            let start = Instant::now();
+            let own = allocate(heap, &answered)?;
+            heap_times.push(start.elapsed());
+            drop(own);
+        }
+        if let Some(before) = last.replace(answered).filter(|_| args.fresh) {
+            kept.push(before);
+        }
     }
     queue.flush()?;
-    times.sort_unstable();
-    let median = times.get(times.len() / 2).copied().unwrap_or(Duration::ZERO);
     let told = last.as_ref().map(Told::of).unwrap_or_default();
-    let told = Told { median_ms: median.as_secs_f64() * 1e3, waits, ..told };
+    let (heap_ms, socket_ms) = (median(heap_times), median(socket_times));
+    let told = Told { median_ms: median(times).unwrap_or_default(), heap_ms, socket_ms, waits, ..told };
     tell(&told)?;
     std::thread::sleep(Duration::from_secs(args.hold));
     Ok(told.buffers.is_some())
