@@ -154,17 +154,43 @@ fn a_display_is_heard_of_when_it_comes_when_a_screen_is_pulled_and_when_it_goes(
     assert!(gone.devices.iter().all(|device| device.path() != node));
 }
 
+#[cfg(all(feature = "gbm", feature = "vulkan"))]
 #[test]
-#[ignore = "needs the lab: Mesa's EGL"]
-fn what_a_renderer_imports_is_asked_of_egl() {
+#[ignore = "needs the lab: Mesa's EGL, Vulkan and GBM, and vgem"]
+fn what_a_renderer_imports_is_asked_of_every_api() {
+    use devices::{ImportPair, RenderApi};
     let _turn = turn();
-    let found = devices::render_devices(&Root::default()).unwrap();
-    let software = found.iter().find(|device| device.nodes.is_none()).expect("Mesa's software renderer");
-    let linear = |it: &devices::ImportPair| {
-        (it.format, it.modifier, it.sample_only) == (Fourcc::XRGB8888, Modifier::LINEAR, false)
-    };
-    assert!(software.imports.as_ref().expect("a list").iter().any(linear), "{software:?}");
-    assert!(software.sample_participant("texture").is_some_and(|it| it.device.is_none()));
+    // Twice, for drivers are left as they were found.
+    devices::render_devices(&Root::default());
+    let found = devices::render_devices(&Root::default());
+    let software =
+        found.devices.iter().find(|device| device.is_software()).expect("Mesa's software renderer");
+    for api in [RenderApi::Egl, RenderApi::Vulkan] {
+        let (list, pairs) = software.imports(Some(api)).unwrap_or_else(|| panic!("{api}: {software:?}"));
+        let pair = |format| pairs.iter().find(|it| (it.format, it.modifier) == (format, Modifier::LINEAR));
+        assert_eq!(pair(Fourcc::XRGB8888).map(|it| it.sample_only), Some(false), "{list:?}");
+        assert_eq!(pair(Fourcc::UYVY).map(|it| it.sample_only), Some(true), "{list:?}");
+        assert!(!list.driver.is_empty(), "{list:?}");
+        // Software reads no tiles of somebody's hardware.
+        assert!(pairs.iter().all(|pair| pair.modifier == Modifier::LINEAR), "{list:?}");
+    }
+    let (_, pairs) = software.imports(Some(RenderApi::Vulkan)).unwrap();
+    let limited = |it: &ImportPair| it.max_size.is_some_and(|size| size.width >= 4096) && it.planes.is_some();
+    assert!(pairs.iter().all(limited), "{pairs:?}");
+
+    // vgem: GBM allocates for it, but nobody draws with it.
+    let vgem = found.devices.iter().find(|device| !device.is_software()).expect("vgem");
+    let (_, pairs) = vgem.imports(Some(RenderApi::Gbm)).unwrap_or_else(|| panic!("{vgem:?}"));
+    assert!(pairs.contains(&ImportPair {
+        planes: Some(1),
+        ..ImportPair::new(Fourcc::XRGB8888, Modifier::LINEAR, false)
+    }));
+    assert!(pairs.iter().all(|pair| pair.modifier == Modifier::LINEAR), "{pairs:?}");
+    assert_eq!(vgem.sample_participant("texture"), None);
+    let nodes = vgem.nodes.as_ref().unwrap();
+    assert_eq!(nodes.primary.as_ref().unwrap().file_name().unwrap().to_str(), Some(&*vgem.name()));
+    let no_driver = devices::RenderProblem::NoDriver(nodes.render.clone().unwrap());
+    assert_eq!(found.problems, [no_driver]);
 }
 
 #[cfg(feature = "gbm")]

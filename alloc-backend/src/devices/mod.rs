@@ -10,6 +10,8 @@ mod cpu;
 mod devicetree;
 mod egl;
 mod error;
+#[cfg(feature = "gbm")]
+mod gbm;
 mod hardware;
 mod in_formats;
 mod kms;
@@ -20,9 +22,15 @@ mod objects;
 mod participants;
 mod read;
 mod render;
+mod render_list;
 mod scaling;
 mod scattered;
 mod uevent;
+#[cfg(feature = "vulkan")]
+mod vulkan;
+#[cfg(feature = "vulkan")]
+mod vulkan_formats;
+mod whose;
 
 pub use cpu::{cpu_participant, renderer_participant};
 pub use devicetree::{Devicetree, MemoryRegion};
@@ -37,7 +45,10 @@ pub use monitor::{Monitor, MonitorError};
 pub use nodes::{DrmNodes, drm_nodes};
 pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plane, PlaneKind};
 pub(crate) use read::properties;
-pub use render::{ImportPair, RenderDevice, render_devices};
+pub use render::{RenderDevice, RenderDevices, RenderProblem, render_devices, render_nodes};
+pub use render_list::{ImportList, ImportPair, RenderApi, Silence};
 pub use scaling::{Scaling, probe_scaling};
 pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};
+#[cfg(feature = "vulkan")]
+pub use vulkan::VulkanError;
