@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
+use super::renderers::{self, RendererChoice};
 use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant, renderer_participant};
+use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant};
 use crate::heaps::{self, Heap, Root};
 use crate::links::quirks::Table;
 use crate::links::{LinkStore, Probe, probe};
@@ -31,29 +32,37 @@ pub struct Question {
     pub count: u32,
     /// Only this display, by name; without one, all.
     pub device: Option<String>,
-    /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads with it.
+    /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads it.
     pub participants: Vec<Participant>,
+    /// Which renderer that is.
+    pub renderer: RendererChoice,
     /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
     pub quirks: Table,
     /// What earlier processes found out, so that it need not be tried again; what is found out now is added.
     pub store: Option<LinkStore>,
-    /// Whether heaps are left untried: nothing is allocated then, and links say what is declared only.
+    /// Whether heaps are left untried: nothing is allocated then, links say what is declared only, and no renderer's driver
+    /// is loaded.
     pub look_only: bool,
 }
 
 impl Question {
-    fn others(&self) -> Vec<Participant> {
-        if !self.participants.is_empty() {
-            return self.participants.clone();
+    fn formats(&self) -> Vec<Fourcc> {
+        self.format.map_or_else(|| vec![Fourcc::XRGB8888, Fourcc::ARGB8888], |only| vec![only])
+    }
+
+    /// With everybody besides the display named.
+    fn completed(&self, renderer: Option<Participant>) -> Question {
+        let mut whole = self.clone();
+        if whole.participants.is_empty() {
+            let paints = CpuAccess { read: Frequency::None, write: Frequency::Often };
+            whole.participants.push(cpu_participant("client", &self.formats(), paints));
+            whole.participants.extend(renderer);
         }
-        let formats = self.format.map_or_else(|| vec![Fourcc::XRGB8888, Fourcc::ARGB8888], |only| vec![only]);
-        let paints = CpuAccess { read: Frequency::None, write: Frequency::Often };
-        let reads = CpuAccess { read: Frequency::Often, write: Frequency::None };
-        vec![cpu_participant("client", &formats, paints), renderer_participant("renderer", &formats, reads)]
+        whole
     }
 
     fn want(&self, size: Size, display: Option<Participant>) -> Want<'static> {
-        let mut participants = self.others();
+        let mut participants = self.participants.clone();
         participants.extend(display);
         let count = self.count.max(1);
         Want { size, participants, count, name: "heapwright-explain", dma_buf_only: false }
@@ -77,6 +86,11 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let found = devices::list(root);
     let mut unseen: Vec<Unseen> = heaps.problems.iter().map(|it| unseen(&it.path, &it.error)).collect();
     unseen.extend(found.problems.iter().map(|it| self::unseen(&it.path, &it.error)));
+    let displays: Vec<&str> = found.devices.iter().map(KmsDevice::name).collect();
+    let ask = !question.look_only;
+    let renderers = renderers::look(root, &question.renderer, ask, &displays, &question.formats());
+    unseen.extend(renderers.unseen);
+    let question = &question.completed(renderers.participant);
 
     let mut allocator = Allocator::new(heaps).with_quirks(question.quirks.clone());
     if let Some(store) = &question.store {
@@ -129,6 +143,8 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         size,
         tried: !question.look_only,
         displays: allocator.devices().iter().map(|device| display(&allocator, device)).collect(),
+        renderers: renderers.list,
+        renderer: renderers.chosen,
         pools: pools.into_values().collect(),
         heaps: facts,
         links,
@@ -294,13 +310,6 @@ fn connector(connector: &devices::Connector) -> Connector {
 }
 
 fn plane(plane: &devices::Plane) -> Plane {
-    let mut formats: Vec<FormatLine> = Vec::new();
-    for (format, modifier) in &plane.options {
-        match formats.iter_mut().find(|line| line.format == *format) {
-            Some(line) => line.modifiers.push(*modifier),
-            None => formats.push(FormatLine { format: *format, modifiers: vec![*modifier] }),
-        }
-    }
     Plane {
         name: plane.name(),
         kind: match plane.kind {
@@ -309,8 +318,20 @@ fn plane(plane: &devices::Plane) -> Plane {
             PlaneKind::Cursor => "cursor",
         },
         crtcs: plane.possible_crtcs.clone(),
-        formats,
+        formats: format_lines(plane.options.iter().copied()),
     }
+}
+
+/// Pairs with the modifiers of a format together, in the order of the first of each.
+pub(super) fn format_lines(pairs: impl Iterator<Item = (Fourcc, Modifier)>) -> Vec<FormatLine> {
+    let mut lines: Vec<FormatLine> = Vec::new();
+    for (format, modifier) in pairs {
+        match lines.iter_mut().find(|line| line.format == format) {
+            Some(line) => line.modifiers.push(modifier),
+            None => lines.push(FormatLine { format, modifiers: vec![modifier] }),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -362,7 +383,15 @@ mod tests {
     #[test]
     fn a_format_asked_for_narrows_everybody() {
         let question = Question { format: Some(Fourcc::ARGB8888), ..Question::default() };
-        let all = question.others();
+        let reader = renderers::look(
+            &Root::at(std::path::Path::new("/nowhere")),
+            &RendererChoice::Cpu,
+            false,
+            &[],
+            &question.formats(),
+        );
+        let all = question.completed(reader.participant).participants;
+        assert_eq!(all.len(), 2);
         let formats = all.iter().flat_map(|it| it.options.iter().flatten()).map(|option| option.format);
         assert!(formats.into_iter().all(|format| format == Match::Is(Fourcc::ARGB8888)));
     }

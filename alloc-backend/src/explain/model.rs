@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::renderers::{Chosen, Renderer};
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::devices::ConnectorState;
 use crate::links::Probe;
@@ -22,6 +23,10 @@ pub struct Explanation {
     pub tried: bool,
     /// The displays.
     pub displays: Vec<Display>,
+    /// The renderers.
+    pub renderers: Vec<Renderer>,
+    /// Which renderer takes part in the answers.
+    pub renderer: Chosen,
     /// The heaps.
     pub heaps: Vec<HeapFacts>,
     /// The physical memory behind the heaps.

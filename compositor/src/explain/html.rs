@@ -1,6 +1,10 @@
 //! The explanation as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
-use heapwright_alloc::{devices::ConnectorState, explain::Explanation, solver::Answer};
+use heapwright_alloc::{
+    devices::ConnectorState,
+    explain::{Explanation, Renderer},
+    solver::Answer,
+};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{ipc::SurfaceNow, msg::describe};
@@ -44,6 +48,8 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
                 (answers(told))
                 h2 { "Displays" }
                 (displays(told))
+                h2 { "Renderers" }
+                (renderers(told))
                 h2 { "Heaps" }
                 (heaps(told))
                 h2 { "Pools" }
@@ -101,7 +107,7 @@ fn answers(told: &Explanation) -> Markup {
                 Answer::Solved(_) => "answer unsure",
                 _ => "answer bad",
             };
-            div class=(class) { b { (words::whose(place)) } br; (words::answer(told, place)) }
+            div class=(class) { b { (words::whose(told, place)) } br; (words::answer(told, place)) }
             ul class="against" { @for line in words::rejected(place) { li { (line) } } }
         }
     }
@@ -150,6 +156,43 @@ fn displays(told: &Explanation) -> Markup {
             }
         }
     }
+}
+
+fn renderers(told: &Explanation) -> Markup {
+    html! {
+        @if !told.renderers.is_empty() {
+            table {
+                tr { th { "renderer" } th { "API" } th { "driver" } th { "imports" } }
+                @for renderer in &told.renderers {
+                    @if renderer.apis.is_empty() {
+                        tr { (renderer_name(renderer, 1)) td class="unsure" colspan="3" { (words::nothing_said(renderer)) } }
+                    }
+                    @for (index, api) in renderer.apis.iter().enumerate() {
+                        tr {
+                            @if index == 0 { (renderer_name(renderer, renderer.apis.len())) }
+                            td { (api.api) }
+                            td { (api.driver) }
+                            td class=[api.silent.is_some().then_some("unsure")] {
+                                (words::imports(api))
+                                @if api.silent.is_none() {
+                                    details {
+                                        summary { "which" }
+                                        @for line in words::formats(&api.draws) { div { "drawn to: " (line) } }
+                                        @for line in words::formats(&api.reads) { div { "read: " (line) } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p { (words::reader(told)) }
+    }
+}
+
+fn renderer_name(renderer: &Renderer, rows: usize) -> Markup {
+    html! { th rowspan=(rows) { (renderer.name) small { (words::nodes(renderer)) } } }
 }
 
 fn list(ids: &[u32]) -> String {

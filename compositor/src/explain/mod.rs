@@ -11,7 +11,7 @@ use std::{
 };
 
 use heapwright_alloc::{
-    explain::{Explanation, Question, explain},
+    explain::{Explanation, Question, RendererChoice, explain},
     heaps::Root,
     links::{LinkStore, Trust},
     solver::{Answer, problem::Participant},
@@ -109,6 +109,7 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
             None => device.clone(),
         }),
         participants,
+        renderer: args.renderer.clone().unwrap_or_default(),
         look_only: args.look_only,
         quirks: quirks::table(),
         store: (!args.fresh && !args.look_only)
@@ -118,7 +119,12 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
     };
     let explanation = explain(&Root::default(), &question);
     let named = args.device.is_none() || !explanation.displays.is_empty();
-    let solved = named && explanation.answers.iter().all(|place| matches!(place.answer, Answer::Solved(_)));
+    let renders = match args.renderer {
+        Some(RendererChoice::Named { .. }) => explanation.renderer.name.is_some(),
+        _ => true,
+    };
+    let solved =
+        named && renders && explanation.answers.iter().all(|place| matches!(place.answer, Answer::Solved(_)));
     let text = if args.json {
         serde_json::to_string_pretty(&Whole { running: running.as_ref(), explanation: &explanation })? + "\n"
     } else if let Some(path) = &args.html {
