@@ -23,6 +23,7 @@ mod participants;
 mod read;
 mod render;
 mod render_list;
+mod render_node;
 mod scaling;
 mod scattered;
 mod uevent;
@@ -47,6 +48,7 @@ pub use objects::{Caps, Connector, ConnectorState, Crtc, FramebufferLimits, Plan
 pub(crate) use read::properties;
 pub use render::{RenderDevice, RenderDevices, RenderProblem, render_devices, render_nodes};
 pub use render_list::{ImportList, ImportPair, RenderApi, Silence};
+pub use render_node::RenderNode;
 pub use scaling::{Scaling, probe_scaling};
 pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};

@@ -7,6 +7,7 @@ use super::DeviceError;
 use super::egl::{self, EglError};
 use super::nodes::{DrmNodes, drm_nodes};
 use super::render_list::{ImportList, ImportPair, RenderApi};
+use super::render_node::RenderNode;
 #[cfg(feature = "vulkan")]
 use super::vulkan::{self, VulkanError};
 use super::whose::Whose;
@@ -48,6 +49,15 @@ impl RenderDevice {
             None => list.api != RenderApi::Gbm,
         };
         self.lists.iter().filter(asked).find_map(|list| Some((list, list.pairs.as_deref().ok()?)))
+    }
+
+    /// Opens its render node; `None` when it has none, as software.
+    ///
+    /// # Errors
+    /// [`RenderProblem::Permission`] or [`RenderProblem::Node`].
+    pub fn open(&self) -> Result<Option<RenderNode>, RenderProblem> {
+        let render = self.nodes.as_ref().and_then(|nodes| nodes.render.as_ref());
+        render.map(|path| RenderNode::open(path, self.name())).transpose()
     }
 
     /// It reads the buffer as a texture; `None` when it does not say what it imports.
@@ -169,7 +179,8 @@ pub fn render_devices(root: &Root) -> RenderDevices {
     let mut devices = joined(root, &known, told, &mut problems);
     for device in &mut devices {
         let Some(render) = device.nodes.as_ref().and_then(|nodes| nodes.render.clone()) else { continue };
-        if let Err(problem) = can_be_opened(&render) {
+        // Drivers say nothing of a node that they may not open, not even that.
+        if let Err(problem) = device.open() {
             problems.push(problem);
             continue;
         }
@@ -212,22 +223,6 @@ fn joined(
         device.lists.sort_by_key(|list| list.api);
     }
     devices
-}
-
-/// Drivers say nothing of a node that they may not open, not even that.
-fn can_be_opened(node: &std::path::Path) -> Result<(), RenderProblem> {
-    use rustix::fs::{Mode, OFlags};
-    use rustix::io::Errno;
-    match rustix::fs::open(node, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
-        Ok(_) => Ok(()),
-        Err(Errno::ACCESS | Errno::PERM) => Err(RenderProblem::Permission(node.to_owned())),
-        Err(Errno::NOENT | Errno::NODEV | Errno::NXIO) => {
-            Err(RenderProblem::Node(DeviceError::Missing(node.to_owned())))
-        }
-        Err(errno) => {
-            Err(RenderProblem::Node(DeviceError::Failed { path: node.to_owned(), what: "open it", errno }))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -360,9 +355,8 @@ mod tests {
 
     #[test]
     fn a_node_that_is_not_there_is_a_problem_with_a_place() {
-        let problem = can_be_opened(Path::new("/nowhere/renderD128")).unwrap_err();
+        let problem = RenderNode::open(Path::new("/nowhere/renderD128"), String::new()).unwrap_err();
         assert_eq!(problem.place(), Path::new("/nowhere/renderD128"));
         assert!(problem.to_string().contains("not there"), "{problem}");
-        assert_eq!(can_be_opened(Path::new("/dev/null")), Ok(()));
     }
 }
