@@ -26,6 +26,9 @@ pub struct RenderDevice {
     /// What each API says that it imports, EGL before Vulkan before GBM. More than one of an API where there are several
     /// drivers, none where no API knows the device or none was asked.
     pub lists: Vec<ImportList>,
+    /// Its node is hardware's, but what draws is the CPU: EGL's driver imports exactly what it imports without any hardware.
+    /// So it is with a virtual GPU that has no 3D.
+    pub emulated: bool,
 }
 
 impl RenderDevice {
@@ -35,9 +38,9 @@ impl RenderDevice {
         self.nodes.as_ref().map_or_else(|| SOFTWARE.to_owned(), DrmNodes::name)
     }
 
-    /// Whether it is made of software.
+    /// Whether the CPU draws: there is no device, or nothing in it that draws.
     pub fn is_software(&self) -> bool {
-        self.nodes.is_none()
+        self.nodes.is_none() || self.emulated
     }
 
     /// What `api` says that it imports; without an API, the first of those that draw (EGL, Vulkan) and say something.
@@ -153,7 +156,7 @@ impl RenderProblem {
 /// Lists the devices that have a render node, from sysfs, and asks nobody what they import: nothing is loaded or opened.
 pub fn render_nodes(root: &Root) -> Vec<RenderDevice> {
     let nodes = drm_nodes(root).into_iter().filter(|nodes| nodes.render.is_some());
-    nodes.map(|nodes| RenderDevice { nodes: Some(nodes), lists: Vec::new() }).collect()
+    nodes.map(|nodes| RenderDevice { nodes: Some(nodes), lists: Vec::new(), emulated: false }).collect()
 }
 
 /// Asks EGL, Vulkan (feature `vulkan`) and GBM (feature `gbm`) about every device that renders. Never fails: see
@@ -214,15 +217,27 @@ fn joined(
     }
     let hardware = known.iter().zip(lists);
     let renders = hardware.filter(|(nodes, lists)| nodes.render.is_some() || !lists.is_empty());
-    let mut devices: Vec<_> =
-        renders.map(|(nodes, lists)| RenderDevice { nodes: Some(nodes.clone()), lists }).collect();
+    let device = |(nodes, lists): (&DrmNodes, Vec<ImportList>)| {
+        let emulated = is_emulated(&lists, &software);
+        RenderDevice { nodes: Some(nodes.clone()), lists, emulated }
+    };
+    let mut devices: Vec<_> = renders.map(device).collect();
     if !software.is_empty() {
-        devices.push(RenderDevice { nodes: None, lists: software });
+        devices.push(RenderDevice { nodes: None, lists: software, emulated: false });
     }
     for device in &mut devices {
         device.lists.sort_by_key(|list| list.api);
     }
     devices
+}
+
+/// Whether all that a device's drivers say is what software says as well. EGL has no word for it, and drivers have many
+/// names; hardware that draws has formats or tiles of its own.
+fn is_emulated(lists: &[ImportList], software: &[ImportList]) -> bool {
+    let says = |list: &&ImportList| list.pairs.as_ref().is_ok_and(|pairs| !pairs.is_empty());
+    let same = |list: &ImportList| software.iter().any(|it| it.api == list.api && it.pairs == list.pairs);
+    let mut all = lists.iter().filter(says).peekable();
+    all.peek().is_some() && all.all(same)
 }
 
 #[cfg(test)]
@@ -241,6 +256,10 @@ mod tests {
 
     fn list(api: RenderApi, pairs: Result<Vec<ImportPair>, Silence>) -> ImportList {
         ImportList { api, driver: format!("{api} driver"), pairs }
+    }
+
+    fn software(lists: Vec<ImportList>) -> RenderDevice {
+        RenderDevice { nodes: None, lists, emulated: false }
     }
 
     /// Two GPUs of which one has no display, and a display that renders nothing.
@@ -268,32 +287,28 @@ mod tests {
     #[test]
     fn what_can_only_be_read_is_no_target() {
         let pairs = Ok(vec![pair(Fourcc::XRGB8888, false), pair(Fourcc::NV12, true)]);
-        let device = RenderDevice { nodes: None, lists: vec![list(RenderApi::Egl, pairs)] };
+        let device = software(vec![list(RenderApi::Egl, pairs)]);
         let formats = |participant: Option<Participant>| participant.unwrap().options.unwrap().len();
         assert_eq!(formats(device.sample_participant("texture")), 2);
         assert_eq!(formats(device.render_participant("target")), 1);
-        let silent =
-            RenderDevice { nodes: None, lists: vec![list(RenderApi::Egl, Err(Silence::NotStarted))] };
+        let silent = software(vec![list(RenderApi::Egl, Err(Silence::NotStarted))]);
         assert_eq!(silent.sample_participant("texture"), None);
     }
 
     #[test]
     fn the_api_in_use_says_what_is_imported_and_without_one_the_first_that_says_anything() {
         let only = |format| Ok(vec![pair(format, false)]);
-        let device = RenderDevice {
-            nodes: None,
-            lists: vec![
-                list(RenderApi::Egl, Err(Silence::NotStarted)),
-                list(RenderApi::Vulkan, only(Fourcc::XRGB8888)),
-                list(RenderApi::Gbm, only(Fourcc::NV12)),
-            ],
-        };
+        let device = software(vec![
+            list(RenderApi::Egl, Err(Silence::NotStarted)),
+            list(RenderApi::Vulkan, only(Fourcc::XRGB8888)),
+            list(RenderApi::Gbm, only(Fourcc::NV12)),
+        ]);
         let format = |api| {
             let participant = device.participant(Role::Sample, api, "texture")?;
             participant.options?.first()?.format.exact()
         };
         assert_eq!(format(None), Some(Fourcc::XRGB8888));
-        let allocates = RenderDevice { nodes: None, lists: device.lists[2..].to_vec() };
+        let allocates = software(device.lists[2..].to_vec());
         assert_eq!(allocates.sample_participant("texture"), None);
         assert_eq!(format(Some(RenderApi::Gbm)), Some(Fourcc::NV12));
         assert_eq!(format(Some(RenderApi::Egl)), None);
@@ -306,7 +321,7 @@ mod tests {
             max_bytes: Some(512),
             ..pair(Fourcc::XRGB8888, false)
         };
-        let device = RenderDevice { nodes: None, lists: vec![list(RenderApi::Vulkan, Ok(vec![limited]))] };
+        let device = software(vec![list(RenderApi::Vulkan, Ok(vec![limited]))]);
         let participant = device.render_participant("target").unwrap();
         let limits = participant.options.unwrap()[0].limits;
         assert_eq!((limits.max_size, limits.max_size_bytes), (Some(Size::new(16, 8)), Some(512)));
@@ -344,6 +359,38 @@ mod tests {
         assert_eq!(devices.last().map(RenderDevice::name).as_deref(), Some("card0"));
         let unknown = |api: RenderApi| RenderProblem::NotInSysfs { api, driver: format!("{api} driver") };
         assert_eq!(problems, [unknown(RenderApi::Egl), unknown(RenderApi::Vulkan)]);
+    }
+
+    #[test]
+    fn a_node_whose_driver_imports_what_software_does_is_drawn_for_by_the_cpu() {
+        let (_directory, root) = machine();
+        let known = drm_nodes(&root);
+        let own = vec![pair(Fourcc::XRGB8888, false), pair(Fourcc::NV12, true)];
+        let tiled = ImportPair { modifier: Modifier(0x0100_0000_0000_0001), ..own[0] };
+        for (says, software, emulated) in [
+            (Ok(own.clone()), Ok(own.clone()), true),
+            (Ok(vec![own[0], tiled]), Ok(own.clone()), false),
+            (Ok(own[..1].to_vec()), Ok(own.clone()), false),
+            (Ok(own.clone()), Err(Silence::NotStarted), false),
+            (Err(Silence::NotStarted), Err(Silence::NotStarted), false),
+            (Ok(Vec::new()), Ok(Vec::new()), false),
+        ] {
+            let told = vec![
+                (Whose::Numbers(vec![(226, 128)]), list(RenderApi::Egl, says)),
+                (Whose::Software, list(RenderApi::Egl, software)),
+            ];
+            let devices = joined(&root, &known, told.clone(), &mut Vec::new());
+            assert_eq!((devices[0].emulated, devices[0].is_software()), (emulated, emulated), "{told:?}");
+            let access = devices[0].sample_participant("texture").map(|it| it.memory.cpu_access.read);
+            assert_eq!(access == Some(Frequency::Often), emulated);
+        }
+        // One API that draws by itself is enough.
+        let told = vec![
+            (Whose::Numbers(vec![(226, 128)]), list(RenderApi::Egl, Ok(own.clone()))),
+            (Whose::Numbers(vec![(226, 128)]), list(RenderApi::Vulkan, Ok(vec![tiled]))),
+            (Whose::Software, list(RenderApi::Egl, Ok(own))),
+        ];
+        assert!(!joined(&root, &known, told, &mut Vec::new())[0].emulated);
     }
 
     #[test]

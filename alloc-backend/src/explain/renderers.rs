@@ -74,6 +74,8 @@ pub struct Renderer {
     pub name: String,
     /// Whether it is made of software, which is no device.
     pub software: bool,
+    /// Whether it is a device whose drivers draw with the CPU.
+    pub emulated: bool,
     /// The kernel's driver: a label.
     pub driver: Option<String>,
     /// The node that sets modes, if it has one.
@@ -244,7 +246,8 @@ fn renderer(device: &RenderDevice, asked: bool) -> Renderer {
     let nodes = device.nodes.as_ref();
     Renderer {
         name: device.name(),
-        software: device.is_software(),
+        software: nodes.is_none(),
+        emulated: device.emulated,
         driver: nodes.and_then(|it| it.hardware.driver.clone()),
         primary: nodes.and_then(|it| it.primary.clone()),
         render: nodes.and_then(|it| it.render.clone()),
@@ -291,6 +294,7 @@ mod tests {
         RenderDevice {
             nodes: Some(DrmNodes { hardware, primary: node(card), render: node(render) }),
             lists: vec![list(RenderApi::Egl, pairs)],
+            emulated: false,
         }
     }
 
@@ -303,7 +307,7 @@ mod tests {
 
     fn software() -> RenderDevice {
         let lists = vec![list(RenderApi::Egl, Ok(RGB)), list(RenderApi::Vulkan, Ok(&[Fourcc::NV12]))];
-        RenderDevice { nodes: None, lists }
+        RenderDevice { nodes: None, lists, emulated: false }
     }
 
     fn chosen(devices: &[RenderDevice], choice: &str, displays: &[&str]) -> Chosen {
@@ -320,6 +324,8 @@ mod tests {
         assert_eq!(usual(&[first, mute.clone(), software()]).as_deref(), Some("card0"));
         assert_eq!(usual(&[mute.clone(), software()]).as_deref(), Some("cpu"));
         assert_eq!(usual(&[]).as_deref(), Some("cpu"));
+        let emulated = RenderDevice { emulated: true, ..gpu("card1", "renderD129", Ok(RGB)) };
+        assert_eq!(usual(&[emulated]).as_deref(), Some("cpu"));
         let unasked = choose(&[mute], &RendererChoice::Usual, false, &[], RGB).0;
         assert_eq!((unasked.name.as_deref(), unasked.why.contains("was asked")), (Some("cpu"), true));
     }

@@ -104,6 +104,7 @@ pub fn nodes(renderer: &Renderer) -> String {
     let mut words: Vec<String> = renderer.driver.iter().cloned().collect();
     let nodes = renderer.primary.iter().chain(&renderer.render);
     words.extend(nodes.map(|node| node.display().to_string()));
+    words.extend(renderer.emulated.then(|| "drawn for by the CPU".to_owned()));
     words.join(", ")
 }
 
