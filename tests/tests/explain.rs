@@ -118,6 +118,21 @@ fn every_renderer_is_listed_with_what_it_imports_and_the_one_that_is_named_takes
         assert!(api["drawn"].as_u64() > Some(0) && api["pairs"].as_u64() > api["drawn"].as_u64(), "{api:#}");
     }
 
+    // vgem takes what heaps make, and was tried with it; it is no display.
+    let cells = usual["links"].as_array().cloned().unwrap_or_default();
+    let of_vgem: Vec<_> = cells.iter().filter(|cell| cell["device"] == "card0").collect();
+    assert_eq!(of_vgem.len(), usual["heaps"].as_array().map_or(0, Vec::len), "{cells:#?}");
+    for cell in &of_vgem {
+        let takes = if cell["heap"] == "memfd" { ("refuses", false) } else { ("accepts", true) };
+        assert_eq!(
+            (cell["verdict"].as_str(), cell["usable"].as_bool()),
+            (Some(takes.0), Some(takes.1)),
+            "{cell:#}"
+        );
+        let steps = cell["steps"].as_array().cloned().unwrap_or_default();
+        assert_eq!(steps.last().map(|step| &step["what"]), Some(&"PRIME import".into()), "{cell:#}");
+    }
+
     // A compositor without a GPU draws with the CPU; else the one that is named takes part, as its API says.
     assert_eq!(usual["renderer"]["name"], "cpu", "{usual:#}");
     for (name, api) in [("egl", "EGL"), ("vulkan", "Vulkan")] {
@@ -281,7 +296,8 @@ fn what_was_found_out_is_not_tried_again_but_for_larger_buffers() {
     let tried = |name: &str| {
         let told = json(&outcome, name);
         let cells = told["links"].as_array().cloned().unwrap_or_default();
-        let steps = cells.iter().filter(|cell| cell["evidence"] == "probed").map(|cell| &cell["steps"]);
+        let of_display = cells.iter().filter(|cell| cell["device"] == "card1");
+        let steps = of_display.filter(|cell| cell["evidence"] == "probed").map(|cell| &cell["steps"]);
         let here = steps
             .map(|steps| steps.as_array().is_some_and(|steps| steps.iter().any(|it| it["what"] == "AddFB2")));
         let here: Vec<bool> = here.collect();

@@ -9,10 +9,10 @@ use super::model::{
 use super::renderers::{self, RendererChoice};
 use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant};
+use crate::devices::{self, KmsDevice, PlaneKind, RenderNode, cpu_participant};
 use crate::heaps::{self, Heap, Root};
 use crate::links::quirks::Table;
-use crate::links::{LinkStore, Probe, probe};
+use crate::links::{LinkStore, Probe, probe, probe_renderer};
 use crate::solver::problem::{Evidence, Link, Participant, Problem, Verdict};
 use crate::solver::{Answer, PlaneLayout, solve};
 
@@ -87,8 +87,8 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let mut unseen: Vec<Unseen> = heaps.problems.iter().map(|it| unseen(&it.path, &it.error)).collect();
     unseen.extend(found.problems.iter().map(|it| self::unseen(&it.path, &it.error)));
     let displays: Vec<&str> = found.devices.iter().map(KmsDevice::name).collect();
-    let ask = !question.look_only;
-    let renderers = renderers::look(root, &question.renderer, ask, &displays, &question.formats());
+    let look_only = question.look_only;
+    let renderers = renderers::look(root, &question.renderer, look_only, &displays, &question.formats());
     unseen.extend(renderers.unseen);
     let question = &question.completed(renderers.participant);
 
@@ -99,6 +99,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let wanted = |device: &KmsDevice| question.device.as_ref().is_none_or(|name| device.name() == name);
     for device in found.devices.into_iter().filter(wanted) {
         allocator.with_device(Arc::new(device));
+    }
+    for (node, _) in &renderers.nodes {
+        allocator.with_renderer(Arc::clone(node));
     }
     if let Some(name) = &question.device {
         if allocator.devices().is_empty() {
@@ -114,10 +117,28 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let mut links = Vec::new();
     let mut answers = Vec::new();
     for device in allocator.devices() {
-        links.extend(cells(&allocator, device, question, size));
+        let crtc = shown(device).first().copied().unwrap_or_default();
+        let participant = Participant { required: true, ..question.display(device, crtc) };
+        let tries = |heap: &dyn Heap, layout: &Layout| probe(device, heap, layout);
+        links.extend(cells(
+            &allocator,
+            device.name(),
+            question,
+            question.want(size, Some(participant)),
+            tries,
+        ));
         for crtc in shown(device) {
             answers.push(answer(&allocator, question, size, Some((device, crtc))));
         }
+    }
+    // Of a GPU that is a display, the display was tried.
+    let only_renders = |node: &RenderNode| allocator.renderers().iter().any(|it| it.name() == node.name());
+    for (node, participant) in renderers.nodes.iter().filter(|(node, _)| only_renders(node)) {
+        let mut want = question.want(size, None);
+        want.participants.retain(|it| it.name != renderers::RENDERER);
+        want.participants.push(participant.clone());
+        let tries = |heap: &dyn Heap, layout: &Layout| probe_renderer(node, heap, layout);
+        links.extend(cells(&allocator, node.name(), question, want, tries));
     }
     if answers.is_empty() {
         answers.push(answer(&allocator, question, size, None));
@@ -198,11 +219,16 @@ fn answer(
     }
 }
 
-/// This display with every heap.
-fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: Size) -> Vec<LinkCell> {
-    let crtc = shown(device).first().copied().unwrap_or_default();
-    let display = Participant { required: true, ..question.display(device, crtc) };
-    let mut problem = allocator.problem(&question.want(size, Some(display)));
+/// One device with every heap.
+fn cells(
+    allocator: &Allocator,
+    device: &str,
+    question: &Question,
+    want: Want<'_>,
+    tries: impl Fn(&dyn Heap, &Layout) -> Probe,
+) -> Vec<LinkCell> {
+    let size = want.size;
+    let mut problem = allocator.problem(&want);
     let layout = match solve(&problem) {
         Answer::Solved(resolution) => Layout::of(&resolution, size).ok(),
         _ => None,
@@ -214,10 +240,9 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
         .map(|heap| {
             let found = layout.as_ref().filter(|_| !question.look_only).map(|layout| {
                 let pair = (layout.format(), layout.modifier());
-                let known =
-                    allocator.links().known_of(device.name(), heap.id().as_str(), layout.bytes(), pair);
+                let known = allocator.links().known_of(device, heap.id().as_str(), layout.bytes(), pair);
                 known.unwrap_or_else(|| {
-                    let found = probe(device, &**heap, layout);
+                    let found = tries(&**heap, layout);
                     allocator.links().keep(found.clone(), pair);
                     found
                 })
@@ -229,7 +254,7 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
     heaps.iter().zip(probes).map(|(heap, probe)| cell(device, &**heap, probe, &problem)).collect()
 }
 
-fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
+fn cell(device: &str, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
     let id = heap.id().as_str();
     let alone = Problem {
         heaps: problem.heaps.iter().filter(|facts| facts.id == id).cloned().collect(),
@@ -240,9 +265,9 @@ fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Pro
         Answer::Unsatisfiable { conflict, .. } => (false, conflict),
         _ => (false, Vec::new()),
     };
-    let known = strongest(&problem.links, device.name(), id);
+    let known = strongest(&problem.links, device, id);
     LinkCell {
-        device: device.name().to_owned(),
+        device: device.to_owned(),
         heap: id.to_owned(),
         verdict: known.map_or(Verdict::Unknown, |link| link.verdict),
         evidence: known.map_or(Evidence::Unknown, |link| link.evidence),
@@ -386,7 +411,7 @@ mod tests {
         let reader = renderers::look(
             &Root::at(std::path::Path::new("/nowhere")),
             &RendererChoice::Cpu,
-            false,
+            true,
             &[],
             &question.formats(),
         );

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -9,14 +10,14 @@ use super::gather::format_lines;
 use super::model::{FormatLine, Unseen};
 use crate::constraints::{CpuAccess, Fourcc, Frequency};
 use crate::devices::{
-    ImportPair, Iommu, RenderApi, RenderDevice, RenderDevices, render_devices, render_nodes,
+    ImportPair, Iommu, RenderApi, RenderDevice, RenderDevices, RenderNode, render_devices, render_nodes,
     renderer_participant,
 };
 use crate::heaps::Root;
 use crate::solver::problem::{Participant, Role};
 
 /// What the renderer is called among the participants.
-const RENDERER: &str = "renderer";
+pub(super) const RENDERER: &str = "renderer";
 /// The renderer that is no device: a compositor that reads with the CPU, as with pixman.
 const CPU: &str = "cpu";
 
@@ -126,19 +127,21 @@ pub(super) struct Renderers {
     pub(super) list: Vec<Renderer>,
     pub(super) chosen: Chosen,
     pub(super) participant: Option<Participant>,
+    /// Those that can be tried, and what they ask of a buffer that they read.
+    pub(super) nodes: Vec<(Arc<RenderNode>, Participant)>,
     pub(super) unseen: Vec<Unseen>,
 }
 
-/// Lists the renderers, asks them what they import unless `ask` forbids, and chooses one. `displays` are names, `formats`
-/// those in question.
+/// Lists the renderers, asks them what they import, and chooses one. Nothing is opened or asked when only to look.
+/// `displays` are names, `formats` those in question.
 pub(super) fn look(
     root: &Root,
     choice: &RendererChoice,
-    ask: bool,
+    look_only: bool,
     displays: &[&str],
     formats: &[Fourcc],
 ) -> Renderers {
-    let ask = ask && *choice != RendererChoice::None;
+    let ask = !look_only && *choice != RendererChoice::None;
     let found = if ask {
         render_devices(root)
     } else {
@@ -150,10 +153,20 @@ pub(super) fn look(
     if let (RendererChoice::Named { .. }, None) = (choice, &chosen.name) {
         unseen.push(Unseen { path: root.dev.join("dri"), why: chosen.why.clone() });
     }
+    let mut nodes = Vec::new();
+    for device in found.devices.iter().filter(|_| !look_only) {
+        match device.open() {
+            Ok(node) => nodes.extend(node.map(|node| (Arc::new(node), touching(device, formats)))),
+            // Who was asked has said so already.
+            Err(_) if ask => {}
+            Err(problem) => unseen.push(Unseen { path: problem.place(), why: problem.to_string() }),
+        }
+    }
     Renderers {
         list: found.devices.iter().map(|it| renderer(it, ask)).collect(),
         chosen,
         participant,
+        nodes,
         unseen,
     }
 }
@@ -173,7 +186,7 @@ fn choose(
         RendererChoice::Usual if !asked => return cpu(formats, "no renderer was asked what it imports"),
         RendererChoice::Usual => match usual(devices, displays) {
             Some((device, why)) => (device, None, why),
-            None => return cpu(formats, "no GPU here says what it imports"),
+            None => return cpu(formats, "no GPU here draws by itself and says what it imports"),
         },
         RendererChoice::Named { name, api } => match named(devices, name) {
             Some(device) => (device, *api, "it was named".to_owned()),
@@ -231,6 +244,17 @@ fn nobody(devices: &[RenderDevice], name: &str) -> String {
     let mut there: Vec<String> = devices.iter().map(RenderDevice::name).collect();
     there.extend([CPU.to_owned(), "none".to_owned()]);
     format!("no renderer is called {name}: name one of {}", there.join(", "))
+}
+
+/// A device that reads the buffer, whatever it is, if it does not say what it imports.
+fn touching(device: &RenderDevice, formats: &[Fourcc]) -> Participant {
+    let any = || Participant {
+        name: RENDERER.to_owned(),
+        device: Some(device.name()),
+        role: Role::Sample,
+        ..Participant::default()
+    };
+    device.sample_participant(RENDERER).map_or_else(any, |it| narrowed(it, formats))
 }
 
 /// Of many formats only those in question, so that the answer is about these.

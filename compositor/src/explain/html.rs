@@ -42,7 +42,7 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
                     h2 { "The surface now" }
                     p { @for line in describe(surface).lines() { (line) br; } }
                 }
-                h2 { "Displays and heaps" @if !told.tried { " (not tried)" } }
+                h2 { "Devices and heaps" @if !told.tried { " (not tried)" } }
                 (matrix(told))
                 h2 { "Where it would lie" }
                 (answers(told))
@@ -64,18 +64,18 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     page.into_string()
 }
 
-/// Displays down, heaps across.
+/// Displays and GPUs down, heaps across.
 fn matrix(told: &Explanation) -> Markup {
     html! {
-        @if told.links.is_empty() { p { "There is no display that could be opened." } }
+        @if told.links.is_empty() { p { "There is no display and no GPU that could be opened." } }
         @else {
             table {
                 tr { th {} @for heap in &told.heaps { th { (heap.names.join(", ")) small { code { (heap.id) } } } } }
-                @for display in &told.displays {
+                @for (name, driver) in rows(told) {
                     tr {
-                        th { (display.name) small { (display.driver) } }
+                        th { (name) small { (driver) } }
                         @for heap in &told.heaps {
-                            @match told.links.iter().find(|it| it.device == display.name && it.heap == heap.id) {
+                            @match told.links.iter().find(|it| it.device == name && it.heap == heap.id) {
                                 Some(cell) => td class=(class(words::verdict(cell))) {
                                     (words::verdict(cell))
                                     small { (words::evidence(cell)) }
@@ -89,6 +89,18 @@ fn matrix(told: &Explanation) -> Markup {
             }
         }
     }
+}
+
+/// The devices that links speak of, with their drivers.
+fn rows(told: &Explanation) -> Vec<(&str, &str)> {
+    let mut rows: Vec<&str> = told.links.iter().map(|link| link.device.as_str()).collect();
+    rows.dedup();
+    let driver = |name: &str| {
+        let display = told.displays.iter().find(|it| it.name == name).map(|it| it.driver.as_str());
+        let renderer = told.renderers.iter().find(|it| it.name == name);
+        display.or_else(|| renderer?.driver.as_deref()).unwrap_or_default()
+    };
+    rows.into_iter().map(|name| (name, driver(name))).collect()
 }
 
 fn class(verdict: &str) -> &'static str {

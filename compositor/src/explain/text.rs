@@ -37,9 +37,9 @@ pub fn render(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     section("Heaps", heaps(told));
     section("Pools", pools(told));
     let title = if told.tried {
-        format!("Displays and heaps, tried with a buffer of {}", told.size)
+        format!("Devices and heaps, tried with a buffer of {}", told.size)
     } else {
-        "Displays and heaps, not tried".to_owned()
+        "Devices and heaps, not tried".to_owned()
     };
     section(&title, links(told));
     section(&format!("Where a buffer of {} would lie", told.size), answers(told));
