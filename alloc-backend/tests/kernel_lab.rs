@@ -212,6 +212,7 @@ fn memory_is_tried_with_the_gpu_that_renders_from_it() {
         let takes = if heap.makes_dma_bufs() { Verdict::Accepts } else { Verdict::Refuses };
         assert_eq!((found.link.verdict, &*found.link.device), (takes, node.name()), "{found}");
     }
+    assert_eq!(node.dev(), rustix::fs::stat(node.path()).unwrap().st_rdev);
     // By an allocator, once for each kind of buffer, and what was found is a link of the answer.
     let mut allocator = Allocator::new(heaps::list(&Root::default()));
     let pair = devices::ImportPair::new(Fourcc::XRGB8888, Modifier::LINEAR, false);

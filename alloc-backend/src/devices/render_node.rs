@@ -15,6 +15,7 @@ pub struct RenderNode {
     fd: OwnedFd,
     path: PathBuf,
     name: String,
+    dev: u64,
 }
 
 impl AsFd for RenderNode {
@@ -39,7 +40,10 @@ impl RenderNode {
                 RenderProblem::Node(DeviceError::Failed { path: path.to_owned(), what: "open it", errno })
             }
         })?;
-        Ok(RenderNode { fd, path: path.to_owned(), name })
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| {
+            RenderProblem::Node(DeviceError::Failed { path: path.to_owned(), what: "stat it", errno })
+        })?;
+        Ok(RenderNode { fd, path: path.to_owned(), name, dev: stat.st_rdev })
     }
 
     /// What participants and links call the device: as [`RenderDevice::name`](super::RenderDevice::name).
@@ -50,6 +54,11 @@ impl RenderNode {
     /// The node.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its device number, for feedback.
+    pub fn dev(&self) -> u64 {
+        self.dev
     }
 
     /// Whether the device went away: unplugged, or its driver unbound. Every call fails for good then.
