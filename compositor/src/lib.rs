@@ -33,6 +33,7 @@ pub mod ipc;
 pub mod logging;
 pub mod memory;
 pub mod msg;
+pub mod prescaled;
 pub mod quirks;
 pub mod render;
 pub mod run;
