@@ -23,6 +23,7 @@ mod render;
 mod scaling;
 mod scattered;
 mod uevent;
+mod v4l2;
 
 pub use cpu::{cpu_participant, renderer_participant};
 pub use devicetree::{Devicetree, MemoryRegion};
@@ -41,3 +42,6 @@ pub use render::{ImportPair, RenderDevice, render_devices};
 pub use scaling::{Scaling, probe_scaling};
 pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};
+pub use v4l2::{
+    SizeRange, TriedFormat, V4l2Device, V4l2Error, V4l2Format, V4l2List, drm_format, v4l2_devices,
+};
