@@ -19,7 +19,7 @@ use super::{
     PooledBuffer, Shortage, Want,
 };
 use crate::constraints::{Fourcc, Modifier};
-use crate::devices::KmsDevice;
+use crate::devices::{KmsDevice, V4l2Device};
 use crate::heaps::{DumbHeap, Heap, HeapList};
 use crate::links::quirks::{KernelVersion, Rule, Subject, Table};
 use crate::links::{LinkCache, LinkStore, Outcome, probe, probe_scattered};
@@ -36,6 +36,7 @@ const PITCH_ALIGNS: [u64; 3] = [64, 128, 256];
 pub struct Allocator {
     pub(super) heaps: HeapList,
     devices: Vec<Arc<KmsDevice>>,
+    pub(super) videos: Vec<Arc<V4l2Device>>,
     pub(super) links: LinkCache,
     pub(super) ledger: Arc<Ledger>,
     quirks: Table,
@@ -49,6 +50,7 @@ impl Allocator {
         Allocator {
             heaps,
             devices: Vec::new(),
+            videos: Vec::new(),
             links: LinkCache::default(),
             ledger: Arc::default(),
             quirks: Table::default(),
@@ -218,6 +220,7 @@ impl Allocator {
         let mut participants = want.participants.clone();
         for participant in &mut participants {
             self.apply_findings(participant);
+            self.apply_video_findings(participant);
         }
         let mut names: Vec<&str> = participants.iter().filter_map(|it| it.device.as_deref()).collect();
         names.sort_unstable();
@@ -248,7 +251,7 @@ impl Allocator {
             count: want.count.max(1),
             heaps,
             links,
-            iommu: iommu.map(|device| device.name().to_owned()).collect(),
+            iommu: iommu.map(|it| it.name()).chain(self.videos_behind_iommu()).map(str::to_owned).collect(),
             participants,
         }
     }
@@ -317,7 +320,7 @@ impl Allocator {
             self.links.keep(found, pair);
             return true;
         }
-        false
+        self.try_videos(problem, resolution, layout)
     }
 
     /// The device refuses this layout whatever the memory: ask for the next larger pitch alignment, or give the pair

@@ -19,6 +19,7 @@ mod quota;
 mod shelf;
 mod shortage;
 mod sole;
+mod videos;
 mod want;
 
 pub use allocator::Allocator;

@@ -42,6 +42,8 @@ pub use render::{ImportPair, RenderDevice, render_devices};
 pub use scaling::{Scaling, probe_scaling};
 pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};
+pub(crate) use v4l2::ImportError;
 pub use v4l2::{
-    SizeRange, TriedFormat, V4l2Device, V4l2Error, V4l2Format, V4l2List, drm_format, v4l2_devices,
+    LeftOut, SizeRange, TriedFormat, V4l2Device, V4l2Error, V4l2Format, V4l2List, WhyLeftOut, drm_format,
+    planes_apart, v4l2_devices,
 };

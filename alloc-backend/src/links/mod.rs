@@ -16,9 +16,11 @@ pub mod quirks;
 mod scatter;
 mod store;
 mod test_commit;
+mod video;
 
 pub use cache::LinkCache;
 pub use count::ProbeCount;
 pub use probe::{Outcome, Probe, Step, check, probe};
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};
+pub use video::{probe_scattered_video, probe_video};

@@ -29,6 +29,15 @@ pub fn drm_format(v4l2: u32) -> Option<Fourcc> {
     })
 }
 
+/// Whether each plane of a V4L2 format is a buffer of its own (`V4L2_PIX_FMT_NV12M` and its like), which starts at the
+/// beginning of a dma-buf: such a queue cannot be given one allocation that holds all planes.
+pub fn planes_apart(v4l2: u32) -> bool {
+    matches!(
+        &v4l2.to_le_bytes(),
+        b"NM12" | b"NM21" | b"NM16" | b"NM61" | b"YM12" | b"YM21" | b"YM16" | b"YM61" | b"YM24" | b"YM42"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,14 +2,16 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::ioctl;
-use super::{SizeRange, TriedFormat, V4l2Error, V4l2Format, drm_format};
-use crate::constraints::Size;
+use super::{LeftOut, SizeRange, TriedFormat, V4l2Error, V4l2Format, WhyLeftOut, drm_format, planes_apart};
+use crate::constraints::{Fourcc, MemoryLimits, Size};
+use crate::devices::{Hardware, Iommu};
 use crate::heaps::Root;
-use crate::solver::problem::{Participant, Role};
+use crate::solver::problem::{OptionSpec, Participant, Role};
 
 /// `V4L2_FMT_FLAG_COMPRESSED`.
 const COMPRESSED: u32 = 1;
@@ -19,12 +21,18 @@ const MOST: u32 = 256;
 /// A camera, a decoder or an encoder.
 #[derive(Debug)]
 pub struct V4l2Device {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
+    path: PathBuf,
     name: String,
     driver: String,
+    card: String,
+    hardware: Option<Hardware>,
     role: Option<Role>,
-    kind: u32,
+    pub(super) kind: u32,
     formats: Vec<V4l2Format>,
+    left_out: Vec<LeftOut>,
+    imports: Option<bool>,
+    scattered: OnceLock<bool>,
 }
 
 /// What was found.
@@ -80,13 +88,73 @@ impl V4l2Device {
         let (captured, output_of) = (read(capture)?, read(output)?);
         // V4L2_CAP_VIDEO_M2M and its multi-planar twin; V4L2_CAP_VIDEO_CAPTURE and its.
         let (m2m, camera) = (caps & 0xc000 != 0, caps & 0x1001 != 0);
-        let role = role(m2m, camera, captured.1, output_of.1);
-        let (kind, formats) =
-            if role == Some(Role::Encode) { (output, output_of.0) } else { (capture, captured.0) };
+        let role = role(m2m, camera, captured.compresses(), output_of.compresses());
+        let (kind, found) =
+            if role == Some(Role::Encode) { (output, output_of) } else { (capture, captured) };
+        let imports = match role {
+            Some(_) => ioctl::imports(fd.as_fd(), kind).map_err(failed("ask whether it imports"))?,
+            None => None,
+        };
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let driver = data.driver.split(|byte| *byte == 0).next().unwrap_or_default();
-        let driver = String::from_utf8_lossy(driver).into_owned();
-        Ok(V4l2Device { fd, name, driver, role, kind, formats })
+        Ok(V4l2Device {
+            fd,
+            path: path.to_owned(),
+            name,
+            driver: text(&data.driver),
+            card: text(&data.card),
+            hardware: Hardware::of_node(&Root::default(), stat.st_rdev),
+            role,
+            kind,
+            formats: found.formats,
+            left_out: found.left_out,
+            imports,
+            scattered: OnceLock::new(),
+        })
+    }
+
+    /// Its node.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What its maker calls it: a label.
+    pub fn card(&self) -> &str {
+        &self.card
+    }
+
+    /// What sysfs declares of the device behind the node.
+    pub fn hardware(&self) -> Option<&Hardware> {
+        self.hardware.as_ref()
+    }
+
+    /// Whether the kernel maps its buffers through an IOMMU, so that scattered memory looks contiguous to it.
+    pub fn behind_iommu(&self) -> bool {
+        self.hardware.as_ref().is_some_and(|hardware| hardware.iommu == Iommu::Translates)
+    }
+
+    /// Whether the queue imports dma-bufs at all: the driver says so; `None` when it cannot be asked.
+    pub fn imports(&self) -> Option<bool> {
+        self.imports
+    }
+
+    /// Whether it takes memory in pieces: no interface says so, and nothing is taken for granted; known once
+    /// [`probe_scattered_video`](crate::links::probe_scattered_video) has tried.
+    pub fn takes_scattered(&self) -> Option<bool> {
+        self.scattered.get().copied()
+    }
+
+    /// Keeps what was tried; the first finding stays.
+    pub(crate) fn learn_scattered(&self, takes: bool) {
+        let _ = self.scattered.set(takes);
+    }
+
+    /// Formats of the queue that no buffer of ours can be used for.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    pub(super) fn is_multi_planar(&self) -> bool {
+        self.kind >= 9
     }
 
     /// What participants and links call it: its node's name.
@@ -104,7 +172,7 @@ impl V4l2Device {
         self.role
     }
 
-    /// The uncompressed formats of the queue in that role which DRM has, too.
+    /// The uncompressed formats of the queue in that role which DRM has, too, with all planes in one buffer.
     pub fn formats(&self) -> &[V4l2Format] {
         &self.formats
     }
@@ -120,19 +188,43 @@ impl V4l2Device {
         }
         let answer = ioctl::try_format(self.fd.as_fd(), self.kind, bytes);
         let answer = answer.map_err(|errno| V4l2Error::of(Path::new(&self.name), "try a format", errno))?;
-        Ok(TriedFormat::of(&answer, self.kind >= 9))
+        Ok(TriedFormat::of(&answer, self.is_multi_planar()))
     }
 
-    /// What it asks of a buffer of a size: each format that the driver takes at that size, with the pitch it says.
-    /// `None` when it has no role.
+    /// What it offers for a picture of a size, and which formats it has only at others. Asks the driver; sets nothing.
+    /// Empty when it has no role.
+    pub fn offers(&self, size: Size) -> (Vec<OptionSpec>, Vec<LeftOut>) {
+        let (mut options, mut left_out) = (Vec::new(), Vec::new());
+        let Some(role) = self.role else { return (options, left_out) };
+        for format in &self.formats {
+            let not_told = LeftOut { v4l2: Fourcc(format.v4l2), why: WhyLeftOut::NotTold };
+            let tried = self.try_format(format, size).map_err(|error| {
+                tracing::debug!(device = self.name, %error, "a format was not tried");
+                not_told
+            });
+            match tried.and_then(|tried| tried.option(format, role, size)) {
+                Ok(option) => options.push(option),
+                Err(why) => left_out.push(why),
+            }
+        }
+        (options, left_out)
+    }
+
+    /// What it asks of a buffer for a picture of a size: each format that the driver takes at that size, with the pitch,
+    /// the rows and the bytes it says. `None` when it has no role.
+    ///
+    /// A device whose queue imports no dma-bufs permits no heap: what it makes, it makes in memory of its own.
     pub fn participant(&self, name: &str, size: Size) -> Option<Participant> {
-        let role = self.role?;
-        let tried = |format: &V4l2Format| self.try_format(format, size).ok()?.option(format, size);
         Some(Participant {
             name: name.to_owned(),
             device: Some(self.name.clone()),
-            role,
-            options: Some(self.formats.iter().filter_map(tried).collect()),
+            role: self.role?,
+            options: Some(self.offers(size).0),
+            memory: MemoryLimits {
+                contiguous: self.takes_scattered() == Some(false),
+                permitted_heaps: (self.imports == Some(false)).then(Vec::new),
+                ..MemoryLimits::default()
+            },
             ..Participant::default()
         })
     }
@@ -148,14 +240,43 @@ fn role(m2m: bool, camera: bool, capture_compressed: bool, output_compressed: bo
     }
 }
 
-/// The formats of a queue that DRM has, and whether any is compressed.
-fn formats(fd: &OwnedFd, kind: u32) -> rustix::io::Result<(Vec<V4l2Format>, bool)> {
-    let (mut found, mut compressed) = (Vec::new(), false);
+/// A text of the kernel's, up to its end.
+fn text(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// The formats of a queue.
+#[derive(Default)]
+struct Found {
+    formats: Vec<V4l2Format>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Found {
+    fn compresses(&self) -> bool {
+        self.left_out.iter().any(|it| it.why == WhyLeftOut::Compressed)
+    }
+}
+
+fn formats(fd: &OwnedFd, kind: u32) -> rustix::io::Result<Found> {
+    let mut found = Found::default();
     for index in 0..MOST {
         let Some(format) = ioctl::format(fd.as_fd(), kind, index)? else { break };
-        compressed |= format.flags & COMPRESSED != 0;
         let v4l2 = format.pixel_format;
-        let Some(format) = drm_format(v4l2) else { continue };
+        let format = match drm_format(v4l2) {
+            _ if format.flags & COMPRESSED != 0 => Err(WhyLeftOut::Compressed),
+            Some(_) if planes_apart(v4l2) => Err(WhyLeftOut::PlanesApart),
+            Some(format) => Ok(format),
+            None => Err(WhyLeftOut::UnknownToDrm),
+        };
+        let format = match format {
+            Ok(format) => format,
+            Err(why) => {
+                found.left_out.push(LeftOut { v4l2: Fourcc(v4l2), why });
+                continue;
+            }
+        };
         let mut sizes = Vec::new();
         for index in 0..MOST {
             let Some(size) = ioctl::frame_size(fd.as_fd(), v4l2, index)? else { break };
@@ -165,9 +286,9 @@ fn formats(fd: &OwnedFd, kind: u32) -> rustix::io::Result<(Vec<V4l2Format>, bool
                 break;
             }
         }
-        found.push(V4l2Format { format, v4l2, sizes });
+        found.formats.push(V4l2Format { format, v4l2, sizes });
     }
-    Ok((found, compressed))
+    Ok(found)
 }
 
 #[cfg(test)]
