@@ -128,6 +128,10 @@ pub struct ExplainArgs {
     /// client that paints with the CPU and a renderer that reads with it.
     #[arg(long, value_name = "FILE.json")]
     pub participants: Option<PathBuf>,
+    /// A camera or codec that touches the buffer, too, for instance video0; may be given more than once. In place of the
+    /// client, if it writes the buffer.
+    #[arg(long, value_name = "NAME")]
+    pub with: Vec<String>,
     /// Only look: allocate nothing and try nothing.
     #[arg(long)]
     pub look_only: bool,

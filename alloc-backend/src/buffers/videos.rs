@@ -12,10 +12,14 @@ impl Allocator {
     /// Adds a camera or a codec, whose [`V4l2Device::participant`] then is a party to buffers: finds out whether it takes
     /// memory in pieces. This takes its queue for a moment, unless somebody uses it.
     pub fn with_video(&mut self, device: Arc<V4l2Device>) {
-        if self.videos.iter().any(|known| known.name() == device.name()) {
-            return;
+        if self.videos.iter().all(|known| known.name() != device.name()) {
+            probe_scattered_video(&device, &self.heaps);
+            self.know_video(device);
         }
-        probe_scattered_video(&device, &self.heaps);
+    }
+
+    /// As [`Allocator::with_video`], without trying it now.
+    pub(crate) fn know_video(&mut self, device: Arc<V4l2Device>) {
         self.videos.push(device);
     }
 

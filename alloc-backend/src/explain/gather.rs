@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
+use super::videos;
 use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant, renderer_participant};
@@ -33,6 +34,8 @@ pub struct Question {
     pub device: Option<String>,
     /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads with it.
     pub participants: Vec<Participant>,
+    /// Cameras and codecs that touch it, too, by name.
+    pub with: Vec<String>,
     /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
     pub quirks: Table,
     /// What earlier processes found out, so that it need not be tried again; what is found out now is added.
@@ -96,8 +99,11 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     }
     let lit = allocator.devices().iter().flat_map(|device| device.crtcs()).find_map(|crtc| crtc.active);
     let size = question.size.or(lit).unwrap_or(USUAL);
+    let videos = videos::look(root, question, size, &mut allocator);
+    let question = &videos.join(question, question.others(), question.participants.is_empty());
+    unseen.extend(videos.unseen);
 
-    let mut links = Vec::new();
+    let mut links = videos.links;
     let mut answers = Vec::new();
     for device in allocator.devices() {
         links.extend(cells(&allocator, device, question, size));
@@ -129,6 +135,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         size,
         tried: !question.look_only,
         displays: allocator.devices().iter().map(|device| display(&allocator, device)).collect(),
+        videos: videos.list,
         pools: pools.into_values().collect(),
         heaps: facts,
         links,
@@ -210,10 +217,11 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
             Some(found)
         })
         .collect();
-    heaps.iter().zip(probes).map(|(heap, probe)| cell(device, &**heap, probe, &problem)).collect()
+    heaps.iter().zip(probes).map(|(heap, probe)| cell(device.name(), &**heap, probe, &problem)).collect()
 }
 
-fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
+/// What is known of one device with one heap.
+pub(super) fn cell(device: &str, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
     let id = heap.id().as_str();
     let alone = Problem {
         heaps: problem.heaps.iter().filter(|facts| facts.id == id).cloned().collect(),
@@ -224,9 +232,9 @@ fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Pro
         Answer::Unsatisfiable { conflict, .. } => (false, conflict),
         _ => (false, Vec::new()),
     };
-    let known = strongest(&problem.links, device.name(), id);
+    let known = strongest(&problem.links, device, id);
     LinkCell {
-        device: device.name().to_owned(),
+        device: device.to_owned(),
         heap: id.to_owned(),
         verdict: known.map_or(Verdict::Unknown, |link| link.verdict),
         evidence: known.map_or(Evidence::Unknown, |link| link.evidence),

@@ -7,8 +7,10 @@
 
 mod gather;
 mod model;
+mod videos;
 
 pub use gather::{Question, explain};
 pub use model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
+pub use videos::{LeftOutLine, Video};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::videos::Video;
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::devices::ConnectorState;
 use crate::links::Probe;
@@ -22,11 +23,13 @@ pub struct Explanation {
     pub tried: bool,
     /// The displays.
     pub displays: Vec<Display>,
+    /// The video nodes: cameras, codecs and others.
+    pub videos: Vec<Video>,
     /// The heaps.
     pub heaps: Vec<HeapFacts>,
     /// The physical memory behind the heaps.
     pub pools: Vec<Pool>,
-    /// Every display with every heap.
+    /// Every display with every heap, and every camera and codec that takes part, where trying is allowed.
     pub links: Vec<LinkCell>,
     /// Where the buffer would lie, for each display that is connected; without any, for a buffer that no display shows.
     pub answers: Vec<Where>,

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{ipc::SurfaceNow, msg::describe};
 
-use super::words;
+use super::{videos, words};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; }
@@ -44,6 +44,10 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
                 (answers(told))
                 h2 { "Displays" }
                 (displays(told))
+                @if !told.videos.is_empty() {
+                    h2 { "Cameras and codecs" }
+                    (videos(told))
+                }
                 h2 { "Heaps" }
                 (heaps(told))
                 h2 { "Pools" }
@@ -65,11 +69,12 @@ fn matrix(told: &Explanation) -> Markup {
         @else {
             table {
                 tr { th {} @for heap in &told.heaps { th { (heap.names.join(", ")) small { code { (heap.id) } } } } }
-                @for display in &told.displays {
+                @let videos = told.videos.iter().filter(|it| it.takes_part).map(|it| (&it.name, &it.driver));
+                @for (name, driver) in told.displays.iter().map(|it| (&it.name, &it.driver)).chain(videos) {
                     tr {
-                        th { (display.name) small { (display.driver) } }
+                        th { (name) small { (driver) } }
                         @for heap in &told.heaps {
-                            @match told.links.iter().find(|it| it.device == display.name && it.heap == heap.id) {
+                            @match told.links.iter().find(|it| it.device == *name && it.heap == heap.id) {
                                 Some(cell) => td class=(class(words::verdict(cell))) {
                                     (words::verdict(cell))
                                     small { (words::evidence(cell)) }
@@ -149,6 +154,17 @@ fn displays(told: &Explanation) -> Markup {
                 ul { @for rule in &display.quirks { li { "quirk " code { (rule.id) } ": " (rule.why) " (" (rule.source) ")" } } }
             }
         }
+    }
+}
+
+fn videos(told: &Explanation) -> Markup {
+    let (known, others) = videos::all(told);
+    html! {
+        @for it in known {
+            p { b { (it.name) } " (" (it.label) "): " (it.does) }
+            ul { @for line in &it.below { li { (line) } } }
+        }
+        @if let Some(line) = others { p { (line) } }
     }
 }
 

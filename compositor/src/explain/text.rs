@@ -11,7 +11,7 @@ use crate::{ipc::SurfaceNow, msg::describe};
 
 use super::{
     columns::{Cell, Columns},
-    words,
+    videos, words,
 };
 
 const HEADING: Style = Style::new().bold();
@@ -33,6 +33,7 @@ pub fn render(told: &Explanation, running: Option<&SurfaceNow>) -> String {
         running.map_or_else(String::new, |surface| format!("  {}\n", describe(surface))),
     );
     section("Displays", told.displays.iter().map(display).collect());
+    section("Cameras and codecs", videos(told));
     section("Heaps", heaps(told));
     section("Pools", pools(told));
     let title = if told.tried {
@@ -83,6 +84,17 @@ fn display(display: &Display) -> String {
     for rule in &display.quirks {
         text.push_str(&format!("    quirk {}: {} {FAINT}({}){FAINT:#}\n", rule.id, rule.why, rule.source));
     }
+    text
+}
+
+fn videos(told: &Explanation) -> String {
+    let (known, others) = videos::all(told);
+    let mut text = String::new();
+    for it in known {
+        text.push_str(&format!("  {} {FAINT}({}){FAINT:#}: {}\n", it.name, it.label, it.does));
+        it.below.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
+    others.iter().for_each(|line| text.push_str(&format!("  {FAINT}{line}{FAINT:#}\n")));
     text
 }
 

@@ -33,6 +33,17 @@ pub enum V4l2Error {
 }
 
 impl V4l2Error {
+    /// The node.
+    pub fn path(&self) -> &Path {
+        match self {
+            V4l2Error::Missing(path)
+            | V4l2Error::Permission(path)
+            | V4l2Error::Vanished(path)
+            | V4l2Error::NotV4l2(path)
+            | V4l2Error::Failed { path, .. } => path,
+        }
+    }
+
     /// What an errno means, when a node is opened or read.
     pub(super) fn of(path: &Path, what: &'static str, errno: Errno) -> Self {
         let path = path.to_owned();

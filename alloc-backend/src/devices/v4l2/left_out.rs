@@ -19,7 +19,7 @@ pub struct LeftOut {
 pub enum WhyLeftOut {
     /// It holds no picture that others could read.
     Compressed,
-    /// DRM has no format with the same bytes.
+    /// No format of DRM is known to have the same bytes.
     UnknownToDrm,
     /// Each plane must be a buffer of its own; all planes of a buffer here lie in one.
     PlanesApart,
@@ -37,7 +37,7 @@ impl fmt::Display for WhyLeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WhyLeftOut::Compressed => f.write_str("compressed"),
-            WhyLeftOut::UnknownToDrm => f.write_str("no DRM format has these bytes"),
+            WhyLeftOut::UnknownToDrm => f.write_str("no DRM format is known to have these bytes"),
             WhyLeftOut::PlanesApart => f.write_str("each plane is a buffer of its own"),
             WhyLeftOut::OtherSize(size) => write!(f, "would be {size}"),
             WhyLeftOut::OtherFormat(format) => write!(f, "would be {format}"),
