@@ -13,7 +13,7 @@ use heapwright_alloc::buffers::{Allocated, Allocator, AllocatorError, Want};
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Size};
 use heapwright_alloc::devices::{self, V4l2Device, WhyLeftOut, cpu_participant, v4l2_devices};
 use heapwright_alloc::heaps::{self, Root};
-use heapwright_alloc::links::{probe_scattered_video, probe_video};
+use heapwright_alloc::links::{Outcome, probe_scattered_video, probe_video};
 use heapwright_alloc::solver::problem::{Evidence, Participant, Role, Verdict};
 use heapwright_alloc::solver::{Answer, Culprit};
 use v4l2_support::{Camera, DMABUF, MMAP};
@@ -172,6 +172,12 @@ fn what_a_camera_captures_lies_where_the_display_and_the_cpu_look_for_it() {
     );
     let shown = shown.unwrap();
     assert_eq!(shown.resolution.satisfied, ["camera", "reader", "screen"]);
+    // Both were tried, not taken for granted.
+    let passed = |what: &str| {
+        let steps = allocator.links().probes().into_iter().flat_map(|probe| probe.steps);
+        steps.filter(|step| step.what == what && step.outcome == Outcome::Passed).count()
+    };
+    assert!(passed("AddFB2") > 0 && passed("V4L2 import") > 0, "{:?}", allocator.links());
     capture(&camera, &shown);
     for buffer in &shown.buffers {
         let mapping = buffer.map().unwrap();
