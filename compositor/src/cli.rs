@@ -136,6 +136,10 @@ pub struct ExplainArgs {
     /// `:egl`, `:vulkan` or `:gbm` says which API it uses. Without it, a GPU that says what it imports, else the CPU.
     #[arg(long, value_name = "NAME[:API]", conflicts_with = "participants")]
     pub renderer: Option<RendererChoice>,
+    /// A camera or codec that touches the buffer, too, for instance video0; may be given more than once. In place of the
+    /// client, if it writes the buffer.
+    #[arg(long, value_name = "NAME")]
+    pub with: Vec<String>,
     /// Only look: allocate nothing, try nothing, load no renderer's driver.
     #[arg(long)]
     pub look_only: bool,

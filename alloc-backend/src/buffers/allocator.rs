@@ -19,7 +19,7 @@ use super::{
     Allocated, AllocatorError, Buffer, BufferPool, Degradation, Layout, Metrics, Owner, PoolLimits,
     PooledBuffer, Shortage, Want,
 };
-use crate::devices::{KmsDevice, RenderNode};
+use crate::devices::{KmsDevice, RenderNode, V4l2Device};
 use crate::heaps::{DumbHeap, Heap, HeapList};
 use crate::links::quirks::{KernelVersion, Rule, Subject, Table};
 use crate::links::{LinkCache, LinkStore, probe_scattered};
@@ -35,6 +35,7 @@ pub struct Allocator {
     pub(super) heaps: HeapList,
     pub(super) devices: Vec<Arc<KmsDevice>>,
     pub(super) renderers: Vec<Arc<RenderNode>>,
+    pub(super) videos: Vec<Arc<V4l2Device>>,
     pub(super) links: LinkCache,
     pub(super) ledger: Arc<Ledger>,
     quirks: Table,
@@ -49,6 +50,7 @@ impl Allocator {
             heaps,
             devices: Vec::new(),
             renderers: Vec::new(),
+            videos: Vec::new(),
             links: LinkCache::default(),
             ledger: Arc::default(),
             quirks: Table::default(),
@@ -235,6 +237,7 @@ impl Allocator {
         let mut participants = want.participants.clone();
         for participant in &mut participants {
             self.apply_findings(participant);
+            self.apply_video_findings(participant);
         }
         let mut names: Vec<&str> = participants.iter().filter_map(|it| it.device.as_deref()).collect();
         names.sort_unstable();
@@ -269,7 +272,7 @@ impl Allocator {
             count: want.count.max(1),
             heaps,
             links,
-            iommu: iommu.map(|device| device.name().to_owned()).collect(),
+            iommu: iommu.map(|it| it.name()).chain(self.videos_behind_iommu()).map(str::to_owned).collect(),
             participants,
         }
     }

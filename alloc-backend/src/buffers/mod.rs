@@ -20,6 +20,7 @@ mod shelf;
 mod shortage;
 mod sole;
 mod trying;
+mod videos;
 mod want;
 
 pub use allocator::Allocator;

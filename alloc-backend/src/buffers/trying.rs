@@ -57,7 +57,7 @@ impl Allocator {
             self.links.keep(found, pair);
             return true;
         }
-        false
+        self.try_videos(problem, resolution, layout)
     }
 
     /// The device refuses this layout whatever the memory: ask for the next larger pitch alignment, or give the pair

@@ -78,6 +78,7 @@ mod render_node;
 mod scaling;
 mod scattered;
 mod uevent;
+mod v4l2;
 #[cfg(feature = "vulkan")]
 mod vulkan;
 #[cfg(feature = "vulkan")]
@@ -103,5 +104,10 @@ pub use render_node::RenderNode;
 pub use scaling::{Scaling, probe_scaling};
 pub(crate) use scattered::Scattered;
 pub use uevent::{Change, Subject, SubjectKind};
+pub(crate) use v4l2::ImportError;
+pub use v4l2::{
+    LeftOut, SizeRange, TriedFormat, V4l2Device, V4l2Error, V4l2Format, V4l2List, WhyLeftOut, drm_format,
+    planes_apart, v4l2_devices,
+};
 #[cfg(feature = "vulkan")]
 pub use vulkan::VulkanError;

@@ -7,6 +7,7 @@ use super::model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
 use super::renderers::{self, RendererChoice};
+use super::videos;
 use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use crate::devices::{self, KmsDevice, PlaneKind, RenderNode, cpu_participant};
@@ -36,6 +37,8 @@ pub struct Question {
     pub participants: Vec<Participant>,
     /// Which renderer that is.
     pub renderer: RendererChoice,
+    /// Cameras and codecs that touch it, too, by name.
+    pub with: Vec<String>,
     /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
     pub quirks: Table,
     /// What earlier processes found out, so that it need not be tried again; what is found out now is added.
@@ -90,6 +93,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let look_only = question.look_only;
     let renderers = renderers::look(root, &question.renderer, look_only, &displays, &question.formats());
     unseen.extend(renderers.unseen);
+    let by_default = question.participants.is_empty();
     let question = &question.completed(renderers.participant);
 
     let mut allocator = Allocator::new(heaps).with_quirks(question.quirks.clone());
@@ -113,6 +117,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     }
     let lit = allocator.devices().iter().flat_map(|device| device.crtcs()).find_map(|crtc| crtc.active);
     let size = question.size.or(lit).unwrap_or(USUAL);
+    let videos = videos::look(root, question, size, &mut allocator);
+    let question = &videos.join(question, question.participants.clone(), by_default);
+    unseen.extend(videos.unseen);
 
     let mut links = Vec::new();
     let mut answers = Vec::new();
@@ -140,6 +147,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         let tries = |heap: &dyn Heap, layout: &Layout| probe_renderer(node, heap, layout);
         links.extend(cells(&allocator, node.name(), question, want, tries));
     }
+    links.extend(videos.links);
     if answers.is_empty() {
         answers.push(answer(&allocator, question, size, None));
     }
@@ -166,6 +174,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         displays: allocator.devices().iter().map(|device| display(&allocator, device)).collect(),
         renderers: renderers.list,
         renderer: renderers.chosen,
+        videos: videos.list,
         pools: pools.into_values().collect(),
         heaps: facts,
         links,
@@ -254,7 +263,8 @@ fn cells(
     heaps.iter().zip(probes).map(|(heap, probe)| cell(device, &**heap, probe, &problem)).collect()
 }
 
-fn cell(device: &str, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
+/// What is known of one device with one heap.
+pub(super) fn cell(device: &str, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
     let id = heap.id().as_str();
     let alone = Problem {
         heaps: problem.heaps.iter().filter(|facts| facts.id == id).cloned().collect(),

@@ -9,9 +9,11 @@
 mod gather;
 mod model;
 mod renderers;
+mod videos;
 
 pub use gather::{Question, explain};
 pub use model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
 pub use renderers::{Chosen, ParseRendererError, Renderer, RendererApi, RendererChoice};
+pub use videos::{LeftOutLine, Video};

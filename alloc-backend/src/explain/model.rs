@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::renderers::{Chosen, Renderer};
+use super::videos::Video;
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::devices::ConnectorState;
 use crate::links::Probe;
@@ -27,11 +28,13 @@ pub struct Explanation {
     pub renderers: Vec<Renderer>,
     /// Which renderer takes part in the answers.
     pub renderer: Chosen,
+    /// The video nodes: cameras, codecs and others.
+    pub videos: Vec<Video>,
     /// The heaps.
     pub heaps: Vec<HeapFacts>,
     /// The physical memory behind the heaps.
     pub pools: Vec<Pool>,
-    /// Every device with every heap: displays, then GPUs that are none.
+    /// Every device with every heap: displays, GPUs that are none, and cameras and codecs that take part.
     pub links: Vec<LinkCell>,
     /// Where the buffer would lie, for each display that is connected; without any, for a buffer that no display shows.
     pub answers: Vec<Where>,

@@ -17,6 +17,7 @@ pub mod quirks;
 mod scatter;
 mod store;
 mod test_commit;
+mod video;
 
 pub use cache::LinkCache;
 pub use count::ProbeCount;
@@ -24,3 +25,4 @@ pub use probe::{Outcome, Probe, Step, check, probe};
 pub use probe_renderer::probe_renderer;
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};
+pub use video::{probe_scattered_video, probe_video};

@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{ipc::SurfaceNow, msg::describe};
 
-use super::words;
+use super::{videos, words};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; }
@@ -50,6 +50,10 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
                 (displays(told))
                 h2 { "Renderers" }
                 (renderers(told))
+                @if !told.videos.is_empty() {
+                    h2 { "Cameras and codecs" }
+                    (videos(told))
+                }
                 h2 { "Heaps" }
                 (heaps(told))
                 h2 { "Pools" }
@@ -98,7 +102,8 @@ fn rows(told: &Explanation) -> Vec<(&str, &str)> {
     let driver = |name: &str| {
         let display = told.displays.iter().find(|it| it.name == name).map(|it| it.driver.as_str());
         let renderer = told.renderers.iter().find(|it| it.name == name);
-        display.or_else(|| renderer?.driver.as_deref()).unwrap_or_default()
+        let video = told.videos.iter().find(|it| it.name == name).map(|it| it.driver.as_str());
+        display.or_else(|| renderer?.driver.as_deref()).or(video).unwrap_or_default()
     };
     rows.into_iter().map(|name| (name, driver(name))).collect()
 }
@@ -205,6 +210,17 @@ fn renderers(told: &Explanation) -> Markup {
 
 fn renderer_name(renderer: &Renderer, rows: usize) -> Markup {
     html! { th rowspan=(rows) { (renderer.name) small { (words::nodes(renderer)) } } }
+}
+
+fn videos(told: &Explanation) -> Markup {
+    let (known, others) = videos::all(told);
+    html! {
+        @for it in known {
+            p { b { (it.name) } " (" (it.label) "): " (it.does) }
+            ul { @for line in &it.below { li { (line) } } }
+        }
+        @if let Some(line) = others { p { (line) } }
+    }
 }
 
 fn list(ids: &[u32]) -> String {

@@ -3,6 +3,7 @@
 mod columns;
 mod html;
 mod text;
+mod videos;
 mod words;
 
 use std::{
@@ -103,13 +104,10 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         size: running.as_ref().map(|surface| surface.buffer.size).or(args.surface),
         format: running.as_ref().map(|surface| surface.buffer.format).or(args.format),
         count: args.count,
-        // People have the node at hand as often as the name.
-        device: args.device.as_ref().map(|device| match Path::new(device).file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => device.clone(),
-        }),
+        device: args.device.as_deref().map(file_name),
         participants,
         renderer: args.renderer.clone().unwrap_or_default(),
+        with: args.with.iter().map(|name| file_name(name)).collect(),
         look_only: args.look_only,
         quirks: quirks::table(),
         store: (!args.fresh && !args.look_only)
@@ -118,7 +116,9 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
             .map(|path| LinkStore::open(&path, Trust::Any)),
     };
     let explanation = explain(&Root::default(), &question);
-    let named = args.device.is_none() || !explanation.displays.is_empty();
+    let takes_part = |name: &String| explanation.videos.iter().any(|it| it.takes_part && it.name == *name);
+    let named =
+        (args.device.is_none() || !explanation.displays.is_empty()) && question.with.iter().all(takes_part);
     let renders = match args.renderer {
         Some(RendererChoice::Named { .. }) => explanation.renderer.name.is_some(),
         _ => true,
@@ -135,6 +135,12 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         text::render(&explanation, running.as_ref())
     };
     Ok(Told { text, exit_code: u8::from(!solved) })
+}
+
+/// The name of a device: people have the node at hand as often.
+fn file_name(device: &str) -> String {
+    let name = Path::new(device).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| device.to_owned())
 }
 
 /// The one running surface that `name` means; nothing means the only one.

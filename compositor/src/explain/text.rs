@@ -11,7 +11,7 @@ use crate::{ipc::SurfaceNow, msg::describe};
 
 use super::{
     columns::{Cell, Columns},
-    words,
+    videos, words,
 };
 
 const HEADING: Style = Style::new().bold();
@@ -34,6 +34,7 @@ pub fn render(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     );
     section("Displays", told.displays.iter().map(display).collect());
     section("Renderers", renderers(told));
+    section("Cameras and codecs", videos(told));
     section("Heaps", heaps(told));
     section("Pools", pools(told));
     let title = if told.tried {
@@ -108,6 +109,17 @@ fn renderer(renderer: &Renderer) -> String {
     }
     text.push('\n');
     text.push_str(&columns.render(4));
+    text
+}
+
+fn videos(told: &Explanation) -> String {
+    let (known, others) = videos::all(told);
+    let mut text = String::new();
+    for it in known {
+        text.push_str(&format!("  {} {FAINT}({}){FAINT:#}: {}\n", it.name, it.label, it.does));
+        it.below.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
+    others.iter().for_each(|line| text.push_str(&format!("  {FAINT}{line}{FAINT:#}\n")));
     text
 }
 

@@ -239,6 +239,7 @@ mod tests {
             tried: false,
             displays: Vec::from_iter(display),
             renderers: Vec::new(),
+            videos: Vec::new(),
             renderer,
             heaps: Vec::new(),
             pools: Vec::new(),
