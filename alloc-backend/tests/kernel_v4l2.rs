@@ -16,6 +16,7 @@ use heapwright_alloc::heaps::{self, Root};
 use heapwright_alloc::links::{Outcome, probe_scattered_video, probe_video};
 use heapwright_alloc::solver::problem::{Evidence, Participant, Role, Verdict};
 use heapwright_alloc::solver::{Answer, Culprit};
+use v4l2_support::screen::Screen;
 use v4l2_support::{Camera, DMABUF, MMAP};
 
 /// A queue has one user at a time, so these tests take turns.
@@ -208,6 +209,30 @@ fn what_a_camera_captures_lies_where_the_display_and_the_cpu_look_for_it() {
     let fields: Vec<_> = conflict.iter().map(|it| (it.participant.as_str(), &*it.field)).collect();
     assert!(fields.contains(&("reader", "plane_offset_align")), "{fields:?}");
     assert!(fields.contains(&("camera", "exact_rows")), "{fields:?}");
+}
+
+#[test]
+#[ignore = "needs the lab: vivid and vkms"]
+fn what_a_camera_captures_is_scanned_out_without_a_copy() {
+    let _turn = turn();
+    let [camera, ..] = cameras();
+    let mut allocator = Allocator::new(heaps::list(&Root::default()));
+    allocator.with_video(Arc::clone(&camera));
+    let screen = displays(&mut allocator);
+    let path = allocator.devices()[0].path().to_owned();
+    let size = Size::new(640, 480);
+    for format in [Fourcc::XRGB8888, Fourcc::NV12] {
+        let party = only(camera.participant("camera", size).unwrap(), format);
+        let made = allocate(&allocator, size, vec![party, screen.clone()]).unwrap();
+        assert!(made.resolution.heap.starts_with("dma-heap:"), "{}", made.resolution.heap);
+        capture(&camera, &made);
+        let state = Screen::open(&path).show(&made.buffers[0]);
+        let shown = state.lines().map(str::trim);
+        let shown: Vec<_> =
+            shown.filter(|line| line.starts_with("format=") || line.starts_with("imported=")).collect();
+        assert!(shown.iter().any(|line| line.starts_with(&format!("format={format} "))), "{state}");
+        assert!(shown.contains(&"imported=yes"), "{state}");
+    }
 }
 
 #[test]

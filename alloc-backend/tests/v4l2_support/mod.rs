@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // Helpers of tests are no tests to clippy.
 
+pub mod screen;
+
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;

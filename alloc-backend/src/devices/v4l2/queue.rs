@@ -48,12 +48,12 @@ pub struct V4l2Format {
 }
 
 impl V4l2Format {
-    /// The largest sides it comes in, when the driver says.
-    fn largest(&self) -> Option<Size> {
-        self.sizes
-            .iter()
-            .map(|range| range.max)
-            .reduce(|a, b| Size::new(a.width.max(b.width), a.height.max(b.height)))
+    /// The least and the largest sides it comes in, when the driver says.
+    fn extent(&self) -> Option<(Size, Size)> {
+        self.sizes.iter().map(|range| (range.min, range.max)).reduce(|(min, max), (least, most)| {
+            let min = Size::new(min.width.min(least.width), min.height.min(least.height));
+            (min, Size::new(max.width.max(most.width), max.height.max(most.height)))
+        })
     }
 }
 
@@ -126,6 +126,7 @@ impl TriedFormat {
         };
         let rows = u64::from(self.size.height);
         let planes = Format::of(format.format).map_or(0, |format| format.planes().len());
+        let extent = format.extent();
         let picture = picture_bytes(format.format, pitch.into(), rows);
         Ok(OptionSpec {
             format: format.format.into(),
@@ -136,7 +137,9 @@ impl TriedFormat {
                 exact_rows: (planes > 1).then_some(rows),
                 alloc_height_align: (planes == 1 && rows > size.height.into()).then_some(rows),
                 pad_beyond_image: u64::from(bytes).checked_sub(picture).filter(|rest| *rest > 0),
-                max_size: format.largest(),
+                // A codec makes a smaller picture a part of its least.
+                min_size: extent.map(|(min, _)| min).filter(|_| role == Role::Capture),
+                max_size: extent.map(|(_, max)| max),
                 ..LayoutLimits::default()
             },
             ..OptionSpec::default()
@@ -182,10 +185,11 @@ mod tests {
         let asks = limits(decodes.option(&nv12, Role::Decode, hd));
         assert_eq!((asks.exact_pitch, asks.exact_rows), (Some(ExactPitch::Bytes(2048)), Some(1088)));
         assert_eq!((asks.pad_beyond_image, asks.alloc_height_align), (Some(4096), None));
-        assert_eq!(asks.max_size, Some(Size::new(4096, 2304)));
+        assert_eq!((asks.min_size, asks.max_size), (None, Some(Size::new(4096, 2304))));
         let exact = tried(b"YU12", Size::new(640, 360), 640, 640 * 360 * 3 / 2);
         let asks = limits(exact.option(&format(Fourcc::YUV420, b"YU12"), Role::Capture, exact.size));
         assert_eq!((asks.pad_beyond_image, asks.exact_rows), (None, Some(360)));
+        assert_eq!(asks.min_size, Some(Size::new(16, 16)));
         let packed = tried(b"XR24", coded, 7680, 7680 * 1088);
         let asks = limits(packed.option(&format(Fourcc::XRGB8888, b"XR24"), Role::Encode, hd));
         assert_eq!(
