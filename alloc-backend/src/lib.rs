@@ -5,7 +5,7 @@
 //! | module | step |
 //! |---|---|
 //! | [`constraints`] | what is wanted: formats, modifiers, sizes, pitches, placement (pure) |
-//! | [`devices`] | who wants it: KMS planes, the CPU |
+//! | [`devices`] | who wants it: KMS planes, renderers, cameras and codecs, the CPU |
 //! | [`heaps`] | where memory is: dma-heap, udmabuf, dumb buffers, memfd |
 //! | [`links`] | which device can use which heap, and how we know |
 //! | [`solver`] | the decision (pure): problem in, answer with reasons out |

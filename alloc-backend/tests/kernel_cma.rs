@@ -10,7 +10,7 @@ use heapwright_alloc::buffers::{Allocated, Allocator, AllocatorError, Layout, Wa
 use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
 use heapwright_alloc::devices::{self, KmsDevice, PlaneKind, cpu_participant};
 use heapwright_alloc::heaps::{self, DumbHeap, Heap, Request, Root};
-use heapwright_alloc::links::{LinkStore, Outcome, Probe, ProbeCount, Trust, probe};
+use heapwright_alloc::links::{LinkStore, Outcome, Probe, ProbeCount, Trust, probe, probe_renderer};
 use heapwright_alloc::solver::problem::{HeapFacts, Participant, Verdict};
 use heapwright_alloc::solver::{Answer, PlaneLayout};
 use rustix::io::Errno;
@@ -130,6 +130,32 @@ fn a_display_that_imports_nothing_is_found_out_and_served_from_its_own_memory() 
         assert_eq!(made.resolution.satisfied, ["painter", "screen"]);
         assert!(!made.resolution.heap.starts_with("dumb:"), "{}", made.resolution.heap);
     }
+}
+
+#[test]
+#[ignore = "needs the lab: virtio-gpu without 3D, and Mesa's EGL"]
+fn a_gpu_that_draws_nothing_goes_by_its_displays_name_and_is_known_to_be_software() {
+    let _turn = turn();
+    let display = display("virtio_gpu");
+    let found = devices::render_devices(&Root::default());
+    let named = found.devices.iter().find(|device| device.name() == display.name());
+    let gpu = named.unwrap_or_else(|| panic!("{found:?}"));
+    assert!(gpu.emulated && gpu.is_software() && gpu.imports(None).is_some(), "{gpu:?}");
+    // The software itself is nobody's emulation, and its node refuses all that its display refuses.
+    assert!(found.devices.iter().any(|device| device.nodes.is_none() && !device.emulated));
+    let node = gpu.open().unwrap().expect("a render node");
+    assert_eq!(node.name(), display.name());
+    for heap in heaps::list(&Root::default()).heaps.iter().filter(|heap| heap.makes_dma_bufs()) {
+        let found = probe_renderer(&node, &**heap, &layout());
+        assert_eq!(found.link.verdict, Verdict::Refuses, "{found}");
+        assert_eq!(last(&found), ("PRIME import", &Outcome::Refused(Errno::NODEV)), "{found}");
+    }
+    // Both are one device, and the display is the one that is tried.
+    let mut allocator = Allocator::new(heaps::list(&Root::default()));
+    allocator.with_renderer(Arc::new(node));
+    assert_eq!(allocator.renderers().len(), 1);
+    allocator.with_device(display);
+    assert!(allocator.renderers().is_empty());
 }
 
 #[test]

@@ -20,8 +20,10 @@ use heapwright_alloc::devices::{
 use heapwright_alloc::heaps::{
     self, AllocError, DmaHeap, DumbHeap, Heap, HeapList, Request, Root, UdmabufHeap,
 };
-use heapwright_alloc::links::{LinkStore, Outcome, ProbeCount, Trust, probe, probe_scattered};
-use heapwright_alloc::solver::problem::{Role, Verdict};
+use heapwright_alloc::links::{
+    LinkStore, Outcome, ProbeCount, Trust, probe, probe_renderer, probe_scattered,
+};
+use heapwright_alloc::solver::problem::{Evidence, Participant, Role, Verdict};
 use heapwright_alloc::solver::{Answer, PlaneLayout};
 use rustix::fs::{MemfdFlags, SealFlags};
 
@@ -154,17 +156,118 @@ fn a_display_is_heard_of_when_it_comes_when_a_screen_is_pulled_and_when_it_goes(
     assert!(gone.devices.iter().all(|device| device.path() != node));
 }
 
+#[cfg(all(feature = "gbm", feature = "vulkan"))]
 #[test]
-#[ignore = "needs the lab: Mesa's EGL"]
-fn what_a_renderer_imports_is_asked_of_egl() {
+#[ignore = "needs the lab: Mesa's EGL, Vulkan and GBM, and vgem"]
+fn what_a_renderer_imports_is_asked_of_every_api() {
+    use devices::{ImportPair, RenderApi};
     let _turn = turn();
-    let found = devices::render_devices(&Root::default()).unwrap();
-    let software = found.iter().find(|device| device.nodes.is_none()).expect("Mesa's software renderer");
-    let linear = |it: &devices::ImportPair| {
-        (it.format, it.modifier, it.sample_only) == (Fourcc::XRGB8888, Modifier::LINEAR, false)
+    // Twice, for drivers are left as they were found.
+    devices::render_devices(&Root::default());
+    let found = devices::render_devices(&Root::default());
+    let software =
+        found.devices.iter().find(|device| device.is_software()).expect("Mesa's software renderer");
+    for api in [RenderApi::Egl, RenderApi::Vulkan] {
+        let (list, pairs) = software.imports(Some(api)).unwrap_or_else(|| panic!("{api}: {software:?}"));
+        let pair = |format| pairs.iter().find(|it| (it.format, it.modifier) == (format, Modifier::LINEAR));
+        assert_eq!(pair(Fourcc::XRGB8888).map(|it| it.sample_only), Some(false), "{list:?}");
+        assert_eq!(pair(Fourcc::UYVY).map(|it| it.sample_only), Some(true), "{list:?}");
+        assert!(!list.driver.is_empty(), "{list:?}");
+        // Software reads no tiles of somebody's hardware.
+        assert!(pairs.iter().all(|pair| pair.modifier == Modifier::LINEAR), "{list:?}");
+    }
+    let (_, pairs) = software.imports(Some(RenderApi::Vulkan)).unwrap();
+    let limited = |it: &ImportPair| it.max_size.is_some_and(|size| size.width >= 4096) && it.planes.is_some();
+    assert!(pairs.iter().all(limited), "{pairs:?}");
+
+    // vgem: GBM allocates for it, but nobody draws with it.
+    let vgem = found.devices.iter().find(|device| !device.is_software()).expect("vgem");
+    let (_, pairs) = vgem.imports(Some(RenderApi::Gbm)).unwrap_or_else(|| panic!("{vgem:?}"));
+    assert!(pairs.contains(&ImportPair {
+        planes: Some(1),
+        ..ImportPair::new(Fourcc::XRGB8888, Modifier::LINEAR, false)
+    }));
+    assert!(pairs.iter().all(|pair| pair.modifier == Modifier::LINEAR), "{pairs:?}");
+    assert_eq!(vgem.sample_participant("texture"), None);
+    let nodes = vgem.nodes.as_ref().unwrap();
+    assert_eq!(nodes.primary.as_ref().unwrap().file_name().unwrap().to_str(), Some(&*vgem.name()));
+    let no_driver = devices::RenderProblem::NoDriver(nodes.render.clone().unwrap());
+    assert_eq!(found.problems, [no_driver]);
+}
+
+/// vgem: a GPU as far as the kernel goes, which imports everything and shows nothing.
+fn vgem() -> devices::RenderNode {
+    let found = devices::render_nodes(&Root::default()).into_iter();
+    let mut vgem = found.filter(|it| it.nodes.as_ref().unwrap().hardware.directory.ends_with("faux/vgem"));
+    vgem.next().expect("vgem").open().unwrap().expect("its render node")
+}
+
+#[test]
+#[ignore = "needs the lab: vgem, vkms, dma-heap"]
+fn memory_is_tried_with_the_gpu_that_renders_from_it() {
+    let _turn = turn();
+    let node = vgem();
+    for heap in &heaps_with(&vkms()).heaps {
+        let found = probe_renderer(&node, &**heap, &layout(640, 480));
+        let takes = if heap.makes_dma_bufs() { Verdict::Accepts } else { Verdict::Refuses };
+        assert_eq!((found.link.verdict, &*found.link.device), (takes, node.name()), "{found}");
+    }
+    assert_eq!(node.dev(), rustix::fs::stat(node.path()).unwrap().st_rdev);
+    // By an allocator, once for each kind of buffer, and what was found is a link of the answer.
+    let mut allocator = Allocator::new(heaps::list(&Root::default()));
+    let pair = devices::ImportPair::new(Fourcc::XRGB8888, Modifier::LINEAR, false);
+    let samples = |name: &str| Participant {
+        name: "texture".to_owned(),
+        device: Some(name.to_owned()),
+        options: Some(vec![pair.option()]),
+        ..Participant::default()
     };
-    assert!(software.imports.as_ref().expect("a list").iter().any(linear), "{software:?}");
-    assert!(software.sample_participant("texture").is_some_and(|it| it.device.is_none()));
+    let want = Want {
+        size: Size::new(640, 480),
+        participants: vec![samples(node.name())],
+        count: 1,
+        ..Want::default()
+    };
+    let name = node.name().to_owned();
+    allocator.with_renderer(Arc::new(node));
+    allocator.with_renderer(Arc::new(vgem()));
+    assert_eq!(allocator.renderers().len(), 1);
+    let before = ProbeCount::so_far();
+    let made = allocator.allocate(&want).unwrap();
+    let known = made.problem.links.iter().find(|it| it.device == name && it.verdict == Verdict::Accepts);
+    assert_eq!(known.map(|it| (&it.heap, it.evidence)), Some((&made.resolution.heap, Evidence::Probed)));
+    assert_eq!(ProbeCount::so_far().since(before).imports, 1);
+    allocator.allocate(&want).unwrap();
+    assert_eq!(ProbeCount::so_far().since(before).imports, 1);
+}
+
+#[test]
+#[ignore = "needs the lab: vkms"]
+fn what_a_gpu_renders_needs_no_plane_of_the_display_of_its_name() {
+    let _turn = turn();
+    let device = vkms();
+    // A format that no plane takes.
+    let format = Fourcc::ABGR16161616F;
+    assert!(device.planes().iter().all(|plane| plane.options.iter().all(|(it, _)| *it != format)));
+    let mut allocator = Allocator::new(heaps::list(&Root::default()));
+    allocator.with_device(Arc::clone(&device));
+    let texture = |role| Participant {
+        name: "texture".to_owned(),
+        device: Some(device.name().to_owned()),
+        role,
+        options: Some(vec![devices::ImportPair::new(format, Modifier::LINEAR, false).option()]),
+        ..Participant::default()
+    };
+    let want = |role| Want {
+        size: Size::new(640, 480),
+        participants: vec![texture(role)],
+        count: 1,
+        ..Want::default()
+    };
+    for role in [Role::Render, Role::Sample] {
+        assert_eq!(allocator.allocate(&want(role)).unwrap().buffers[0].format(), format);
+    }
+    assert!(allocator.allocate(&want(Role::Scanout)).is_err());
 }
 
 #[cfg(feature = "gbm")]

@@ -80,6 +80,7 @@ fn overflowing_limits_are_refused_and_never_wrap() {
         LayoutLimits { min_pitch: HUGE, pitch_align: Some(2), ..Default::default() },
         LayoutLimits { exact_pitch: Some(ExactPitch::Bytes(u64::MAX)), ..Default::default() },
         LayoutLimits { alloc_height_align: HUGE, ..Default::default() },
+        LayoutLimits { exact_rows: HUGE, ..Default::default() },
         LayoutLimits { pad_beyond_image: HUGE, ..Default::default() },
         LayoutLimits { size_align: PRIME, ..Default::default() },
         LayoutLimits { base_align: PRIME, ..Default::default() },

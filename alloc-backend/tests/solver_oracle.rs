@@ -221,6 +221,7 @@ impl Question {
         planes: &[(u64, u64, u64)],
         limits: &[&LayoutLimits],
         relation: Option<ChromaPitch>,
+        gapless: Option<u64>,
     ) -> Option<Vec<u64>> {
         let width = u64::from(self.problem.size.width);
         let packed = width.div_ceil(planes[0].1) * planes[0].0;
@@ -241,6 +242,15 @@ impl Question {
                     continue 'pitch;
                 }
                 pitches.push(own);
+            }
+            if let Some(rows) = gapless {
+                let mut end = 0;
+                for (pitch, plane) in pitches.iter().zip(planes) {
+                    if limits.iter().any(|l| l.plane_offset_align.is_some_and(|align| end % align != 0)) {
+                        continue 'pitch;
+                    }
+                    end += pitch * rows.div_ceil(plane.2);
+                }
             }
             for one in limits {
                 let all = |test: &dyn Fn(u64, u64) -> bool| {
@@ -326,11 +336,19 @@ impl Question {
     ) -> Option<Trial> {
         let height = u64::from(self.problem.size.height);
         let width = u64::from(self.problem.size.width);
-        let pitches = self.pitches(planes, limits, relation)?;
         let fits = |value: u64, align: &dyn Fn(&LayoutLimits) -> Option<u64>| {
             limits.iter().all(|l| align(l).is_none_or(|align| value % align == 0))
         };
-        let rows = (height..).find(|rows| fits(*rows, &|l| l.alloc_height_align))?;
+        let mut rows = (height..).find(|rows| fits(*rows, &|l| l.alloc_height_align))?;
+        let exact = limits.iter().find_map(|l| l.exact_rows);
+        if let Some(exact) = exact {
+            let stated = |l: &&LayoutLimits| l.exact_rows.is_none_or(|other| other == exact);
+            if exact < rows || !fits(exact, &|l| l.alloc_height_align) || !limits.iter().all(stated) {
+                return None;
+            }
+            rows = exact;
+        }
+        let pitches = self.pitches(planes, limits, relation, exact)?;
         let (mut end, mut picture, mut laid) = (0, 0, Vec::new());
         for ((bytes, horizontal, vertical), pitch) in planes.iter().zip(pitches) {
             let offset = (end..).find(|offset| fits(*offset, &|l| l.plane_offset_align))?;
@@ -726,7 +744,7 @@ proptest! {
 
 /// The fields of the vocabulary, by hand: each is at fault somewhere in the random problems, so that the
 /// comparisons above say something about each.
-const VOCABULARY: [&str; 38] = [
+const VOCABULARY: [&str; 39] = [
     "format",
     "modifier",
     "min_size",
@@ -742,6 +760,7 @@ const VOCABULARY: [&str; 38] = [
     "chroma_pitch",
     "plane_offset_align",
     "alloc_height_align",
+    "exact_rows",
     "pad_beyond_image",
     "size_align",
     "max_size_bytes",

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use heapwright_alloc::constraints::{Format, Fourcc, ParseFourccError, ParseSizeError, Size};
+use heapwright_alloc::{
+    constraints::{Format, Fourcc, ParseFourccError, ParseSizeError, Size},
+    explain::RendererChoice,
+};
 
 use crate::{backend::mode::WantedMode, logging::LogForm};
 
@@ -125,10 +128,19 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub device: Option<String>,
     /// Who touches the buffer besides the display: a file with a list of participants as in a problem file; without it, a
-    /// client that paints with the CPU and a renderer that reads with it.
+    /// client that paints with the CPU, and a renderer.
     #[arg(long, value_name = "FILE.json")]
     pub participants: Option<PathBuf>,
-    /// Only look: allocate nothing and try nothing.
+    /// The renderer that reads the buffer: a GPU, for instance card0 or renderD128; `software` for OpenGL or Vulkan without
+    /// a GPU; `cpu` for pixman, as this compositor draws; `none`, and then no renderer's driver is loaded. Behind a name,
+    /// `:egl`, `:vulkan` or `:gbm` says which API it uses. Without it, a GPU that says what it imports, else the CPU.
+    #[arg(long, value_name = "NAME[:API]", conflicts_with = "participants")]
+    pub renderer: Option<RendererChoice>,
+    /// A camera or codec that touches the buffer, too, for instance video0; may be given more than once. In place of the
+    /// client, if it writes the buffer.
+    #[arg(long, value_name = "NAME")]
+    pub with: Vec<String>,
+    /// Only look: allocate nothing, try nothing, load no renderer's driver.
     #[arg(long)]
     pub look_only: bool,
     /// Try everything, also what an earlier run has found out on this kernel.

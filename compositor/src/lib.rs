@@ -35,6 +35,7 @@ pub mod logging;
 pub mod memory;
 pub mod msg;
 pub mod negotiation;
+pub mod prescaled;
 pub mod quirks;
 pub mod render;
 pub mod run;

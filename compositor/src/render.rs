@@ -5,7 +5,7 @@ use std::time::Duration;
 use smithay::{
     backend::renderer::{
         element::{
-            AsRenderElements, Element as _, RenderElementStates, default_primary_scanout_output_compare,
+            AsRenderElements, RenderElement, RenderElementStates, default_primary_scanout_output_compare,
             memory::MemoryRenderBufferRenderElement, surface::WaylandSurfaceRenderElement,
         },
         pixman::PixmanRenderer,
@@ -25,7 +25,7 @@ use smithay::{
 };
 use tracing::debug;
 
-use crate::{cursor::Cursor, state::Heapwright, surfaces};
+use crate::{cursor::Cursor, prescaled::Prescaled, state::Heapwright, surfaces};
 
 /// Colour of the screen where no window is.
 pub const BACKGROUND: [f32; 4] = [0.10, 0.11, 0.13, 1.0];
@@ -38,6 +38,8 @@ smithay::backend::renderer::element::render_elements! {
     pub OutputElement<=PixmanRenderer>;
     /// A client's surface.
     Surface = WaylandSurfaceRenderElement<PixmanRenderer>,
+    /// A client's surface that is scaled too far for where it is.
+    Prescaled = Prescaled,
     /// The pointer's own arrow.
     Arrow = MemoryRenderBufferRenderElement<PixmanRenderer>,
 }
@@ -53,6 +55,9 @@ pub fn elements(
     let Some(area) = space.output_geometry(output) else { return Vec::new() };
     let scale = Scale::from(output.current_scale().fractional_scale());
     let mut elements = Vec::new();
+    let screen = Rectangle::from_size(area.size.to_physical_precise_round(scale));
+    // In pixels: what is scaled by itself is memory that no client pays for.
+    let mut budget = 2 * pixels(screen.size);
     if let Some(pointer) = pointer {
         elements.extend(cursor.elements(renderer, pointer - area.loc.to_f64(), scale));
     }
@@ -62,22 +67,49 @@ pub fn elements(
         let at = (place - area.loc - window.geometry().loc).to_physical_precise_round(scale);
         let surfaces: Vec<WaylandSurfaceRenderElement<PixmanRenderer>> =
             window.render_elements(renderer, at, scale, 1.0);
-        let drawable = surfaces.into_iter().filter(|surface| {
-            let place = surface.geometry(scale);
-            let size = surface.transform().transform_size(surface.src().size);
-            let fits = fits_in_fixed_point(surface.src().loc.into(), size.into(), place);
-            if !fits {
-                debug!(?place, from = ?surface.src(), "scaled further down than this renderer can: not drawn");
-            }
-            fits
-        });
-        elements.extend(drawable.map(OutputElement::from));
+        let drawable = surfaces
+            .into_iter()
+            .filter_map(|surface| drawable(renderer, surface, scale, screen, &mut budget));
+        elements.extend(drawable);
     }
     elements
 }
 
+/// The picture as this renderer can draw it: pixman's limits are those of [`fits_in_fixed_point`], and one picture beyond
+/// them costs Smithay 0.7 the whole frame, everybody's.
+fn drawable(
+    renderer: &mut PixmanRenderer,
+    picture: impl RenderElement<PixmanRenderer> + Into<OutputElement>,
+    scale: Scale<f64>,
+    screen: Rectangle<i32, Physical>,
+    budget: &mut i64,
+) -> Option<OutputElement> {
+    let place = picture.geometry(scale);
+    let size = picture.transform().transform_size(picture.src().size);
+    let fits = |place| fits_in_fixed_point(picture.src().loc.into(), size.into(), place);
+    if fits(place) {
+        return Some(picture.into());
+    }
+    let seen = !place.is_empty() && place.overlaps(screen);
+    let affordable = pixels(place.size) <= *budget;
+    if seen && affordable && fits(Rectangle::from_size(place.size)) {
+        *budget -= pixels(place.size);
+        match Prescaled::new(renderer, &picture, scale) {
+            Ok(scaled) => return Some(scaled.into()),
+            Err(error) => debug!(%error, ?place, "cannot be scaled by itself: not drawn"),
+        }
+    } else if seen {
+        debug!(?place, from = ?picture.src(), affordable, "scaled further down than this renderer can: not drawn");
+    }
+    None
+}
+
+fn pixels(size: smithay::utils::Size<i32, Physical>) -> i64 {
+    i64::from(size.w.max(0)) * i64::from(size.h.max(0))
+}
+
 /// Whether pixman can draw a part of a picture at this place: it computes places in the picture with 15 bits before the
-/// point. Smithay 0.7 gives up the whole frame, everybody's, when it cannot.
+/// point.
 fn fits_in_fixed_point(from: (f64, f64), size: (f64, f64), place: Rectangle<i32, Physical>) -> bool {
     const MOST: f64 = 32_767.0;
     let axis = |from: f64, size: f64, at: i32, length: i32| {
@@ -155,10 +187,98 @@ impl Heapwright {
 
 #[cfg(test)]
 mod tests {
+    use smithay::{
+        backend::{
+            allocator::Fourcc,
+            renderer::{
+                Bind as _, Color32F, ExportMem as _, Frame as _, Offscreen as _, Renderer as _,
+                element::{Element as _, Kind, memory::MemoryRenderBuffer},
+            },
+        },
+        reexports::pixman::Image,
+        utils::{Size, Transform},
+    };
+
     use super::*;
 
+    const RED: [u8; 4] = [0, 0, 255, 255];
+
+    /// A red picture of this side, shown at a place.
+    fn red(
+        renderer: &mut PixmanRenderer,
+        side: i32,
+        at: (f64, f64),
+        shown: (i32, i32),
+    ) -> MemoryRenderBufferRenderElement<PixmanRenderer> {
+        let pixels = RED.repeat((side * side) as usize);
+        let size = (side, side);
+        let buffer =
+            MemoryRenderBuffer::from_slice(&pixels, Fourcc::Argb8888, size, 1, Transform::Normal, None);
+        let (part, shown) = (Rectangle::from_size(Size::from(size).to_f64()), Some(Size::from(shown)));
+        let kind = Kind::Unspecified;
+        MemoryRenderBufferRenderElement::from_buffer(renderer, at, &buffer, None, Some(part), shown, kind)
+            .unwrap()
+    }
+
+    /// The pixels of a screen of 64x64 that shows this, four bytes each.
+    fn shown(renderer: &mut PixmanRenderer, element: &OutputElement) -> Vec<[u8; 4]> {
+        let whole = Rectangle::from_size((64, 64).into());
+        let mut image: Image<'static, 'static> =
+            renderer.create_buffer(Fourcc::Argb8888, (64, 64).into()).unwrap();
+        let mut target = renderer.bind(&mut image).unwrap();
+        let mut frame = renderer.render(&mut target, (64, 64).into(), Transform::Normal).unwrap();
+        frame.clear(Color32F::BLACK, &[whole]).unwrap();
+        let place = element.geometry(Scale::from(1.0));
+        let damage = [Rectangle::from_size(place.size)];
+        element.draw(&mut frame, element.src(), place, &damage, &[]).unwrap();
+        let _ = frame.finish().unwrap();
+        let region = Rectangle::from_size((64, 64).into());
+        let copy = renderer.copy_framebuffer(&target, region, Fourcc::Argb8888).unwrap();
+        drop(target);
+        let pixels = renderer.map_texture(&copy).unwrap();
+        pixels.chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2], pixel[3]]).collect()
+    }
+
     #[test]
-    fn what_pixman_cannot_scale_is_left_out() {
+    fn a_large_picture_on_few_pixels_away_from_the_corner_is_seen_where_it_is() {
+        let mut renderer = PixmanRenderer::new().unwrap();
+        let (scale, screen) = (Scale::from(1.0), Rectangle::from_size((64, 64).into()));
+        let mut budget = 100;
+        let picture = red(&mut renderer, 4096, (40.0, 30.0), (2, 3));
+        let (id, commit) = (picture.id().clone(), picture.current_commit());
+        let drawn = drawable(&mut renderer, picture, scale, screen, &mut budget).expect("an element");
+        assert!(matches!(drawn, OutputElement::Prescaled(_)));
+        assert_eq!(budget, 94);
+        // To all who track damage and frames it is the surface.
+        assert_eq!((drawn.id(), drawn.current_commit()), (&id, commit));
+        assert_eq!(drawn.damage_since(scale, Some(commit)).len(), 0);
+        assert_eq!(&drawn.damage_since(scale, None)[..], [Rectangle::from_size((2, 3).into())]);
+        let pixels = shown(&mut renderer, &drawn);
+        for (at, pixel) in pixels.iter().enumerate() {
+            let inside = (40..42).contains(&(at % 64)) && (30..33).contains(&(at / 64));
+            assert_eq!(*pixel == RED, inside, "{pixel:?} at {}, {}", at % 64, at / 64);
+        }
+
+        let near = red(&mut renderer, 256, (40.0, 30.0), (2, 3));
+        let drawn = drawable(&mut renderer, near, scale, screen, &mut budget).expect("an element");
+        assert!(matches!(drawn, OutputElement::Arrow(_)), "no detour where none is needed");
+        assert_eq!(budget, 94);
+    }
+
+    #[test]
+    fn what_is_not_seen_or_too_dear_is_not_scaled() {
+        let mut renderer = PixmanRenderer::new().unwrap();
+        let (scale, screen) = (Scale::from(1.0), Rectangle::from_size((64, 64).into()));
+        for (at, mut budget) in [((70.0, 0.0), 100), ((40.0, 40.0), 5), ((-20.0, -20.0), 100)] {
+            let before = budget;
+            let picture = red(&mut renderer, 4096, at, (2, 3));
+            assert!(drawable(&mut renderer, picture, scale, screen, &mut budget).is_none(), "{at:?}");
+            assert_eq!(budget, before);
+        }
+    }
+
+    #[test]
+    fn what_pixman_cannot_scale_from_there_is_known() {
         let place = |x, y, w, h| Rectangle::new((x, y).into(), (w, h).into());
         for (from, size, place, fits) in [
             ((0.0, 0.0), (1920.0, 1080.0), place(0, 0, 1920, 1080), true),

@@ -78,7 +78,134 @@ fn who_may_see_nothing_is_told_what_would_help() {
             "{unseen:#?}"
         );
     }
+    let render = unseen.iter().find(|it| it["path"] == "/dev/dri/renderD128");
+    let why = render.and_then(|it| it["why"].as_str());
+    assert!(
+        why.is_some_and(|why| why.contains("permission denied") && why.contains("`render`")),
+        "{unseen:#?}"
+    );
     assert_eq!(told["answers"][0]["answer"]["heap"], "memfd", "{told:#}");
+}
+
+#[test]
+fn every_renderer_is_listed_with_what_it_imports_and_the_one_that_is_named_takes_part() {
+    let outcome = explain(
+        "cd $LAB_OUT
+        ask() { heapwright explain --surface 1280x720 --json \"$@\"; }
+        ask >usual && ask --renderer software >egl && ask --renderer software:vulkan >vulkan &&
+        ask --renderer none >none && ask --look-only >looked || exit
+        heapwright explain --surface 20000x64 --json --renderer software:vulkan >wide
+        ask --renderer card7 >missing; echo missing $?
+        ask --renderer renderD128 >mute; echo mute $?
+        VK_DRIVER_FILES=/none ask >undriven || exit
+        heapwright explain --color never >text && heapwright explain --html page.html || exit
+        for how in '' --look-only '--renderer none'; do
+            LD_DEBUG=files heapwright explain $how 2>&1 >/dev/null | grep -c 'file=lib\\(EGL\\|vulkan\\).*dynamically loaded'
+        done; true",
+    );
+    let usual = json(&outcome, "usual");
+    let renderer = |told: &Value, name: &str| {
+        let all = told["renderers"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("no {name} in {told:#}"))
+    };
+    let vgem = renderer(&usual, "card0");
+    assert_eq!((&vgem["render"], &vgem["software"]), (&"/dev/dri/renderD128".into(), &false.into()));
+    assert_eq!((&vgem["apis"][0]["api"], vgem["apis"].as_array().map(Vec::len)), (&"GBM".into(), Some(1)));
+    let software = renderer(&usual, "software");
+    for (index, name) in ["EGL", "Vulkan"].into_iter().enumerate() {
+        let api = &software["apis"][index];
+        assert_eq!(api["api"], name, "{software:#}");
+        assert!(api["drawn"].as_u64() > Some(0) && api["pairs"].as_u64() > api["drawn"].as_u64(), "{api:#}");
+    }
+
+    // vgem takes what heaps make, and was tried with it; it is no display.
+    let cells = usual["links"].as_array().cloned().unwrap_or_default();
+    let of_vgem: Vec<_> = cells.iter().filter(|cell| cell["device"] == "card0").collect();
+    assert_eq!(of_vgem.len(), usual["heaps"].as_array().map_or(0, Vec::len), "{cells:#?}");
+    for cell in &of_vgem {
+        let takes = if cell["heap"] == "memfd" { ("refuses", false) } else { ("accepts", true) };
+        assert_eq!(
+            (cell["verdict"].as_str(), cell["usable"].as_bool()),
+            (Some(takes.0), Some(takes.1)),
+            "{cell:#}"
+        );
+        let steps = cell["steps"].as_array().cloned().unwrap_or_default();
+        assert_eq!(steps.last().map(|step| &step["what"]), Some(&"PRIME import".into()), "{cell:#}");
+    }
+
+    // A compositor without a GPU draws with the CPU; else the one that is named takes part, as its API says.
+    assert_eq!(usual["renderer"]["name"], "cpu", "{usual:#}");
+    for (name, api) in [("egl", "EGL"), ("vulkan", "Vulkan")] {
+        let told = json(&outcome, name);
+        assert_eq!((&told["renderer"]["name"], &told["renderer"]["api"]), (&"software".into(), &api.into()));
+        let answer = &told["answers"][0];
+        let participants = answer["problem"]["participants"].as_array().cloned().unwrap_or_default();
+        let reads = participants.iter().find(|it| it["name"] == "renderer").expect("a renderer");
+        assert_eq!((&reads["device"], &reads["role"]), (&"software".into(), &"sample".into()), "{reads:#}");
+        // It imports dma-bufs, and memory that is none is refused for that reason.
+        let links = answer["problem"]["links"].as_array().cloned().unwrap_or_default();
+        assert!(
+            links.iter().any(|it| (&it["device"], &it["heap"], &it["verdict"])
+                == (&"software".into(), &"memfd".into(), &"refuses".into())),
+            "{links:#?}"
+        );
+        assert_eq!(answer["answer"]["status"], "solved", "{answer:#}");
+        let satisfied = answer["answer"]["satisfied"].as_array().cloned().unwrap_or_default();
+        assert!(satisfied.contains(&"renderer".into()), "{answer:#}");
+    }
+    // What it said of the largest picture holds.
+    let wide = &json(&outcome, "wide")["answers"][0]["answer"];
+    let against = wide["conflict"].as_array().cloned().unwrap_or_default();
+    let limit = |it: &Value| (&it["participant"], &it["field"]) == (&"renderer".into(), &"max_size".into());
+    assert!(wide["status"] == "unsatisfiable" && against.iter().any(limit), "{wide:#}");
+
+    let none = json(&outcome, "none");
+    let participants = none["answers"][0]["problem"]["participants"].as_array().cloned().unwrap_or_default();
+    assert!(participants.iter().all(|it| it["name"] != "renderer"), "{none:#}");
+    for told in [&none, &json(&outcome, "looked")] {
+        let vgem = renderer(told, "card0");
+        assert_eq!((&vgem["asked"], vgem["apis"].as_array().map(Vec::len)), (&false.into(), Some(0)));
+    }
+    let unseen = |name: &str, words: &str| {
+        let told = json(&outcome, name);
+        let all = told["unseen"].as_array().cloned().unwrap_or_default();
+        let said = all.iter().any(|it| it["why"].as_str().is_some_and(|why| why.contains(words)));
+        assert!(said, "{name}: {words} is not in {all:#?}");
+    };
+    unseen("missing", "no renderer is called card7: name one of card0, software, cpu, none");
+    unseen("mute", "renderer card0 does not say what it imports");
+    unseen("usual", "/dev/dri/renderD128: no driver says what it imports: install one");
+    unseen("undriven", "mesa-vulkan-drivers");
+    let lines: Vec<_> = outcome.output.lines().collect();
+    assert!(lines.contains(&"missing 1") && lines.contains(&"mute 1"), "{}", outcome.tail());
+    // Only who asks loads drivers.
+    let loaded: Vec<u32> = lines.iter().filter_map(|line| line.parse().ok()).collect();
+    assert!(matches!(loaded[..], [some, 0, 0] if some > 0), "{}", outcome.tail());
+
+    for name in ["text", "page.html"] {
+        let text = outcome.text(name).unwrap_or_default();
+        for words in ["llvmpipe", "Renderers", "pairs with a modifier", "The CPU reads the buffer below"] {
+            assert!(text.contains(words), "{words} is not in {name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_session_loads_no_driver_that_it_does_not_draw_with() {
+    let outcome = explain(
+        "cat >app <<'END'
+            heapwright-paint --fullscreen --still --frames 30 --linger 60 --json >painted & paint=$!
+            until [ -s painted ]; do sleep 0.05; done
+            cat /proc/$PPID/maps >$LAB_OUT/maps
+            kill $paint
+END
+        timeout 60 heapwright session --exit-with-last-client -- sh app",
+    );
+    let maps = outcome.text("maps").unwrap_or_default();
+    assert!(maps.contains("/heapwright"), "these are the compositor's: {maps}");
+    for library in ["libEGL", "libvulkan", "libLLVM", "libgallium"] {
+        assert!(!maps.contains(library), "{library} in {maps}");
+    }
 }
 
 #[test]
@@ -169,7 +296,8 @@ fn what_was_found_out_is_not_tried_again_but_for_larger_buffers() {
     let tried = |name: &str| {
         let told = json(&outcome, name);
         let cells = told["links"].as_array().cloned().unwrap_or_default();
-        let steps = cells.iter().filter(|cell| cell["evidence"] == "probed").map(|cell| &cell["steps"]);
+        let of_display = cells.iter().filter(|cell| cell["device"] == "card1");
+        let steps = of_display.filter(|cell| cell["evidence"] == "probed").map(|cell| &cell["steps"]);
         let here = steps
             .map(|steps| steps.as_array().is_some_and(|steps| steps.iter().any(|it| it["what"] == "AddFB2")));
         let here: Vec<bool> = here.collect();

@@ -37,3 +37,12 @@ fn smithays_frames_lie_in_kernel_heaps_and_are_not_drawn_over_while_shown() {
 fn contiguous_memory_and_displays_that_differ_are_told_apart_and_used_rightly() {
     all_pass("kernel_cma", lab::qemu().timeout(Duration::from_secs(300)));
 }
+
+#[test]
+fn cameras_and_codecs_are_parties_to_a_buffer_and_capture_into_it() {
+    // A camera of ordinary memory, one with multi-planar queues, one of contiguous memory.
+    let cameras = ["vivid.n_devs=3", "vivid.multiplanar=1,2,1", "vivid.allocators=0,0,1"];
+    let guest =
+        cameras.into_iter().fold(lab::uml().timeout(Duration::from_secs(180)), Scenario::kernel_argument);
+    all_pass("kernel_v4l2", guest);
+}

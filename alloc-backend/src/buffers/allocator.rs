@@ -14,28 +14,28 @@ use std::time::Duration;
 
 use super::degradation::{Scarcity, has_room};
 use super::ledger::Ledger;
+use super::trying::{for_options, pair_of};
 use super::{
     Allocated, AllocatorError, Buffer, BufferPool, Degradation, Layout, Metrics, Owner, PoolLimits,
     PooledBuffer, Shortage, Want,
 };
-use crate::constraints::{Fourcc, Modifier};
-use crate::devices::KmsDevice;
+use crate::devices::{KmsDevice, RenderNode, V4l2Device};
 use crate::heaps::{DumbHeap, Heap, HeapList};
 use crate::links::quirks::{KernelVersion, Rule, Subject, Table};
-use crate::links::{LinkCache, LinkStore, Outcome, probe, probe_scattered};
-use crate::solver::problem::{Evidence, HeapFacts, Link, Match, OptionSpec, Participant, Problem, Verdict};
-use crate::solver::{Answer, Resolution, solve};
+use crate::links::{LinkCache, LinkStore, probe_scattered};
+use crate::solver::problem::{Evidence, HeapFacts, Link, Participant, Problem, Verdict};
+use crate::solver::{Answer, solve};
 
 /// Most answers tried for one want before the last is taken as it is.
 const MAX_ROUNDS: usize = 64;
-/// Pitch alignments tried, in bytes, when a device refuses a layout whatever its memory: those that drivers ask for.
-const PITCH_ALIGNS: [u64; 3] = [64, 128, 256];
 
-/// The heaps and displays of a machine, and what is known of them.
+/// The heaps, displays and GPUs of a machine, and what is known of them.
 #[derive(Debug)]
 pub struct Allocator {
     pub(super) heaps: HeapList,
-    devices: Vec<Arc<KmsDevice>>,
+    pub(super) devices: Vec<Arc<KmsDevice>>,
+    pub(super) renderers: Vec<Arc<RenderNode>>,
+    pub(super) videos: Vec<Arc<V4l2Device>>,
     pub(super) links: LinkCache,
     pub(super) ledger: Arc<Ledger>,
     quirks: Table,
@@ -49,6 +49,8 @@ impl Allocator {
         Allocator {
             heaps,
             devices: Vec::new(),
+            renderers: Vec::new(),
+            videos: Vec::new(),
             links: LinkCache::default(),
             ledger: Arc::default(),
             quirks: Table::default(),
@@ -145,6 +147,7 @@ impl Allocator {
         if let Some(heap) = DumbHeap::new(Arc::clone(&device)) {
             self.heaps.heaps.push(Arc::new(heap));
         }
+        self.renderers.retain(|known| known.name() != device.name());
         self.devices.push(Arc::clone(&device));
         if let Some(store) = &self.store {
             // Of the others too: the new device's memory is a heap for them.
@@ -155,6 +158,17 @@ impl Allocator {
         }
         // Not tried again where it was recalled.
         probe_scattered(&device, &self.heaps);
+    }
+
+    /// Adds a GPU: heaps that the solver chooses for it are tried with it. Of one that is also a display here only the
+    /// display is tried, which asks for more: both go by one name.
+    pub fn with_renderer(&mut self, node: Arc<RenderNode>) {
+        let is = |name: &str| name == node.name();
+        if !self.devices.iter().any(|known| is(known.name()))
+            && !self.renderers.iter().any(|known| is(known.name()))
+        {
+            self.renderers.push(node);
+        }
     }
 
     /// Takes a display away that is not to be used any more, with its memory as a heap and with what was found out about
@@ -175,6 +189,11 @@ impl Allocator {
     /// The displays.
     pub fn devices(&self) -> &[Arc<KmsDevice>] {
         &self.devices
+    }
+
+    /// The GPUs that are no displays.
+    pub fn renderers(&self) -> &[Arc<RenderNode>] {
+        &self.renderers
     }
 
     /// What was tried so far, and how it went.
@@ -218,6 +237,7 @@ impl Allocator {
         let mut participants = want.participants.clone();
         for participant in &mut participants {
             self.apply_findings(participant);
+            self.apply_video_findings(participant);
         }
         let mut names: Vec<&str> = participants.iter().filter_map(|it| it.device.as_deref()).collect();
         names.sort_unstable();
@@ -240,7 +260,11 @@ impl Allocator {
         }
         let iommu = self.devices.iter().filter(|it| it.behind_iommu() && it.takes_scattered() != Some(false));
         let heaps: Vec<_> = heaps.into_iter().map(|heap| scarcity.applied(heap.facts())).collect();
-        for device in self.devices.iter().filter(|device| names.contains(&device.name())) {
+        let shows = |device: &&Arc<KmsDevice>| {
+            let mut all = participants.iter().filter_map(|it| self.display_of(it));
+            all.any(|display| display.name() == device.name())
+        };
+        for device in self.devices.iter().filter(shows) {
             links.extend(self.quirks.links(&self.subject(device), &heaps));
         }
         Problem {
@@ -248,14 +272,14 @@ impl Allocator {
             count: want.count.max(1),
             heaps,
             links,
-            iommu: iommu.map(|device| device.name().to_owned()).collect(),
+            iommu: iommu.map(|it| it.name()).chain(self.videos_behind_iommu()).map(str::to_owned).collect(),
             participants,
         }
     }
 
     /// What was found out after a participant was described.
     fn apply_findings(&self, participant: &mut Participant) {
-        let Some(device) = self.device(participant.device.as_deref()) else { return };
+        let Some(device) = self.display_of(participant) else { return };
         self.quirks.narrow(&self.subject(device), participant);
         if device.takes_scattered() == Some(false) {
             participant.memory.contiguous = true;
@@ -284,102 +308,4 @@ impl Allocator {
         let answer = solve(&problem);
         (problem, answer)
     }
-
-    /// Tries an answer with every display that would touch it; whether anything new was learned.
-    fn try_answer(
-        &self,
-        problem: &mut Problem,
-        resolution: &Resolution,
-        layout: &Layout,
-        tried: &mut HashSet<(String, String, Layout)>,
-    ) -> bool {
-        let pair = (layout.format(), layout.modifier());
-        let Some(heap) = self.heaps.get(&resolution.heap) else { return false };
-        for device in self.touching(resolution, problem) {
-            if self.links.accepted(device.name(), &resolution.heap, layout.bytes(), pair)
-                || !tried.insert((device.name().to_owned(), resolution.heap.clone(), layout.clone()))
-            {
-                continue;
-            }
-            let found = probe(device, &**heap, layout);
-            let layout_refused =
-                found.steps.iter().any(|step| matches!(step.outcome, Outcome::RefusedForAnyMemory(_)));
-            if layout_refused {
-                self.change_layout(problem, device.name(), pair, layout);
-            }
-            if found.link.verdict == Verdict::Accepts {
-                // A layout that passed only thanks to its pitch is a rule for next time.
-                if let Some(align) = problem_pitch_align(problem, device.name(), pair) {
-                    self.links.keep_pitch_align(device.name(), pair, align);
-                }
-            }
-            problem.links.push(found.link.clone());
-            self.links.keep(found, pair);
-            return true;
-        }
-        false
-    }
-
-    /// The device refuses this layout whatever the memory: ask for the next larger pitch alignment, or give the pair
-    /// up for this buffer.
-    fn change_layout(&self, problem: &mut Problem, device: &str, pair: (Fourcc, Modifier), layout: &Layout) {
-        let pitch = layout.planes().first().map_or(0, |plane| plane.pitch);
-        let next = PITCH_ALIGNS.into_iter().find(|align| pitch % align != 0);
-        for participant in problem.participants.iter_mut().filter(|it| it.device.as_deref() == Some(device)) {
-            match next {
-                Some(align) => for_options(participant, |option| {
-                    if pair_of(option) == Some(pair) {
-                        option.limits.pitch_align = Some(align);
-                    }
-                }),
-                None => retain_options(participant, |option| pair_of(option) != Some(pair)),
-            }
-        }
-        tracing::debug!(device, format = %pair.0, modifier = %pair.1, pitch, ?next, "layout refused");
-    }
-
-    fn device(&self, name: Option<&str>) -> Option<&KmsDevice> {
-        self.devices.iter().find(|device| Some(device.name()) == name).map(|device| &**device)
-    }
-
-    /// The displays among the satisfied participants, each once.
-    pub(super) fn touching<'a>(&'a self, resolution: &Resolution, problem: &Problem) -> Vec<&'a KmsDevice> {
-        let satisfied = |it: &&Participant| resolution.satisfied.contains(&it.name);
-        let mut devices: Vec<&KmsDevice> = Vec::new();
-        for participant in problem.participants.iter().filter(satisfied) {
-            if let Some(device) = self.device(participant.device.as_deref()) {
-                if !devices.iter().any(|known| known.name() == device.name()) {
-                    devices.push(device);
-                }
-            }
-        }
-        devices
-    }
-}
-
-fn pair_of(option: &OptionSpec) -> Option<(Fourcc, Modifier)> {
-    match (option.format, option.modifier) {
-        (Match::Is(format), Match::Is(modifier)) => Some((format, modifier)),
-        _ => None,
-    }
-}
-
-fn for_options(participant: &mut Participant, change: impl FnMut(&mut OptionSpec)) {
-    participant.option_lists().flatten().for_each(change);
-}
-
-fn retain_options(participant: &mut Participant, keep: impl Fn(&OptionSpec) -> bool) {
-    participant.option_lists().for_each(|options| options.retain(&keep));
-}
-
-fn problem_pitch_align(problem: &mut Problem, device: &str, pair: (Fourcc, Modifier)) -> Option<u64> {
-    let mut found = None;
-    for participant in problem.participants.iter_mut().filter(|it| it.device.as_deref() == Some(device)) {
-        for_options(participant, |option| {
-            if pair_of(option) == Some(pair) {
-                found = found.max(option.limits.pitch_align);
-            }
-        });
-    }
-    found
 }

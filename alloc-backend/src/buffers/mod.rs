@@ -19,6 +19,8 @@ mod quota;
 mod shelf;
 mod shortage;
 mod sole;
+mod trying;
+mod videos;
 mod want;
 
 pub use allocator::Allocator;

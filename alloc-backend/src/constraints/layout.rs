@@ -145,6 +145,9 @@ layout_limits! { $
     plane_offset_align: Option<u64>,
     /// Rows are allocated in multiples of this; the picture keeps its height. Merge: lcm.
     alloc_height_align: Option<u64>,
+    /// So many rows are allocated, and each plane lies right behind the one before it: what hardware asks for that is
+    /// told where the first plane is, and works out the others. At least the picture's height. Merge: equal.
+    exact_rows: Option<u64>,
     /// Bytes that must be there after the last row (readers that overshoot). Merge: max.
     pad_beyond_image: Option<u64>,
     /// The buffer's size must be a multiple of this. Merge: lcm.
@@ -181,6 +184,7 @@ impl LayoutLimits {
         chroma_pitch: None,
         plane_offset_align: None,
         alloc_height_align: None,
+        exact_rows: None,
         pad_beyond_image: None,
         size_align: None,
         max_size_bytes: None,

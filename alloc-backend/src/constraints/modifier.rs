@@ -88,6 +88,12 @@ impl Modifier {
     /// No explicit modifier: the driver knows the layout and does not say (implicit).
     pub const INVALID: Modifier = Modifier(0x00ff_ffff_ffff_ffff);
 
+    /// Every modifier with a well-known name, the same perhaps twice.
+    #[cfg(feature = "gbm")]
+    pub(crate) fn named() -> impl Iterator<Item = Modifier> {
+        NAMES.iter().map(|(value, _)| Modifier(*value))
+    }
+
     /// The well-known name, if it has one.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

@@ -10,8 +10,9 @@ use std::ptr::{null, null_mut};
 
 use libloading::Library;
 
-use super::render::ImportPair;
-use crate::constraints::{Fourcc, Modifier};
+use super::render_list::{ImportList, ImportPair, RenderApi, Silence};
+use super::whose::Whose;
+use crate::constraints::{Format, Fourcc, Modifier};
 
 type Pointer = *mut c_void;
 type GetProcAddress = unsafe extern "C" fn(*const c_char) -> Pointer;
@@ -21,9 +22,11 @@ type QueryDevices = unsafe extern "C" fn(i32, *mut Pointer, *mut i32) -> u32;
 type QueryDeviceString = unsafe extern "C" fn(Pointer, i32) -> *const c_char;
 type GetPlatformDisplay = unsafe extern "C" fn(u32, Pointer, *const i32) -> Pointer;
 type QueryFormats = unsafe extern "C" fn(Pointer, i32, *mut i32, *mut i32) -> u32;
+type GetDriverName = unsafe extern "C" fn(Pointer) -> *const c_char;
 type QueryModifiers = unsafe extern "C" fn(Pointer, i32, i32, *mut u64, *mut u32, *mut i32) -> u32;
 
-/// `EGL_EXTENSIONS`, `EGL_PLATFORM_DEVICE_EXT`, `EGL_DRM_DEVICE_FILE_EXT`, `EGL_DRM_RENDER_NODE_FILE_EXT`.
+/// `EGL_VENDOR`, `EGL_EXTENSIONS`, `EGL_PLATFORM_DEVICE_EXT`, `EGL_DRM_DEVICE_FILE_EXT`, `EGL_DRM_RENDER_NODE_FILE_EXT`.
+const VENDOR: i32 = 0x3053;
 const EXTENSIONS: i32 = 0x3055;
 const PLATFORM_DEVICE: u32 = 0x313f;
 const DRM_DEVICE_FILE: i32 = 0x3233;
@@ -43,16 +46,6 @@ pub enum EglError {
     NoFunction(&'static str),
 }
 
-/// One device of EGL.
-#[derive(Debug)]
-pub(super) struct EglDevice {
-    /// Its nodes, as EGL names them; none of a device made of software.
-    pub(super) primary: Option<PathBuf>,
-    pub(super) render: Option<PathBuf>,
-    /// What it imports; `None` when it does not say, because its driver did not start or has not the extension.
-    pub(super) imports: Option<Vec<ImportPair>>,
-}
-
 /// The functions that are used.
 struct Egl {
     query_string: QueryString,
@@ -62,10 +55,11 @@ struct Egl {
     get_platform_display: GetPlatformDisplay,
     query_formats: Option<QueryFormats>,
     query_modifiers: Option<QueryModifiers>,
+    driver_name: Option<GetDriverName>,
 }
 
 /// Asks every device of EGL.
-pub(super) fn devices() -> Result<Vec<EglDevice>, EglError> {
+pub(super) fn devices() -> Result<Vec<(Whose, ImportList)>, EglError> {
     let egl = Egl::load()?;
     let mut found = [null_mut(); 64];
     let mut count = 0;
@@ -114,6 +108,7 @@ impl Egl {
             address(c"eglGetPlatformDisplayEXT").ok_or(EglError::NoFunction("eglGetPlatformDisplayEXT"))?;
         let (formats, modifiers) =
             (address(c"eglQueryDmaBufFormatsEXT"), address(c"eglQueryDmaBufModifiersEXT"));
+        let driver_name = address(c"eglGetDisplayDriverName");
         // SAFETY: each address is of the function of that name, whose extension gives it that type.
         unsafe {
             Ok(Egl {
@@ -124,11 +119,12 @@ impl Egl {
                 get_platform_display: std::mem::transmute::<Pointer, GetPlatformDisplay>(display),
                 query_formats: formats.map(|it| std::mem::transmute::<Pointer, QueryFormats>(it)),
                 query_modifiers: modifiers.map(|it| std::mem::transmute::<Pointer, QueryModifiers>(it)),
+                driver_name: driver_name.map(|it| std::mem::transmute::<Pointer, GetDriverName>(it)),
             })
         }
     }
 
-    fn device(&self, device: Pointer) -> EglDevice {
+    fn device(&self, device: Pointer) -> (Whose, ImportList) {
         // SAFETY: a device that EGL listed; its strings live as long as the library.
         let string = |name| unsafe { words((self.query_device_string)(device, name)) };
         let has = string(EXTENSIONS);
@@ -136,29 +132,60 @@ impl Egl {
             let told = has.split(' ').any(|word| word == extension).then(|| string(name))?;
             (!told.is_empty()).then(|| PathBuf::from(told))
         };
-        EglDevice {
-            primary: path("EGL_EXT_device_drm", DRM_DEVICE_FILE),
-            render: path("EGL_EXT_device_drm_render_node", DRM_RENDER_NODE_FILE),
-            imports: self.imports(device),
-        }
+        let primary = path("EGL_EXT_device_drm", DRM_DEVICE_FILE);
+        let nodes = Vec::from_iter(
+            primary.into_iter().chain(path("EGL_EXT_device_drm_render_node", DRM_RENDER_NODE_FILE)),
+        );
+        // A device without nodes is of software, whether it says so or not: no other can be shared with.
+        let whose = if nodes.is_empty() { Whose::Software } else { Whose::Nodes(nodes) };
+        let (driver, pairs) = match self.display(device) {
+            Ok((display, has)) => (self.driver(display, &has), self.imports(display, &has)),
+            Err(silence) => (String::new(), Err(silence)),
+        };
+        (whose, ImportList { api: RenderApi::Egl, driver, pairs })
     }
 
-    fn imports(&self, device: Pointer) -> Option<Vec<ImportPair>> {
+    /// The device's display, and what it can do.
+    fn display(&self, device: Pointer) -> Result<(Pointer, Vec<String>), Silence> {
         // SAFETY: a device that EGL listed, without attributes.
         let display = unsafe { (self.get_platform_display)(PLATFORM_DEVICE, device, null()) };
         if display.is_null() {
-            return None;
+            return Err(Silence::NotStarted);
         }
         // SAFETY: a display that EGL made; it may be initialised any number of times.
         if unsafe { (self.initialize)(display, null_mut(), null_mut()) } == 0 {
-            return None;
+            return Err(Silence::NotStarted);
         }
         // SAFETY: an initialised display; its string lives as long as it, which is not ended.
         let has = unsafe { words((self.query_string)(display, EXTENSIONS)) };
-        if !has.split(' ').any(|word| word == "EGL_EXT_image_dma_buf_import_modifiers") {
-            return None;
+        Ok((display, has.split(' ').map(str::to_owned).collect()))
+    }
+
+    /// What people call the driver: its name, or who made the library.
+    fn driver(&self, display: Pointer, has: &[String]) -> String {
+        let ask = self.driver_name.filter(|_| has.iter().any(|word| word == "EGL_MESA_query_driver"));
+        // SAFETY: an initialised display that has the extension; the name lives as long as it.
+        let name = ask.map_or_else(String::new, |ask| unsafe { words(ask(display)) });
+        if !name.is_empty() {
+            return name;
         }
-        let (formats, modifiers) = (self.query_formats?, self.query_modifiers?);
+        // SAFETY: an initialised display; its string lives as long as it.
+        unsafe { words((self.query_string)(display, VENDOR)) }
+    }
+
+    fn imports(&self, display: Pointer, has: &[String]) -> Result<Vec<ImportPair>, Silence> {
+        const EXTENSION: &str = "EGL_EXT_image_dma_buf_import_modifiers";
+        let there = has.iter().any(|word| word == EXTENSION);
+        let functions = self.query_formats.zip(self.query_modifiers).filter(|_| there);
+        let (formats, modifiers) = functions.ok_or(Silence::Lacks(EXTENSION))?;
+        Self::all_pairs(display, formats, modifiers).ok_or(Silence::Failed)
+    }
+
+    fn all_pairs(
+        display: Pointer,
+        formats: QueryFormats,
+        modifiers: QueryModifiers,
+    ) -> Option<Vec<ImportPair>> {
         let mut count = 0;
         // SAFETY: asked for none, it writes the number only.
         let told = unsafe { formats(display, 0, null_mut(), &raw mut count) };
@@ -184,13 +211,11 @@ impl Egl {
         let count = room::<u32>(told, count)?.len();
         if count == 0 {
             // The format is imported, but only with what the driver itself knows of the buffer.
-            return Some(vec![ImportPair { format: fourcc, modifier: Modifier::INVALID, sample_only: true }]);
+            return Some(vec![ImportPair::new(fourcc, Modifier::INVALID, true)]);
         }
-        let pair = |(modifier, external)| ImportPair {
-            format: fourcc,
-            modifier: Modifier(modifier),
-            sample_only: external != 0,
-        };
+        // A driver may read luma and chroma as an ordinary texture, but GL draws to red, green and blue only.
+        let yuv = Format::of(fourcc).is_some_and(Format::is_yuv);
+        let pair = |(modifier, external)| ImportPair::new(fourcc, Modifier(modifier), yuv || external != 0);
         Some(modifiers.into_iter().zip(external).take(count).map(pair).collect())
     }
 }

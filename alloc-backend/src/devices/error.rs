@@ -40,6 +40,18 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
+    /// The node.
+    pub fn path(&self) -> &Path {
+        match self {
+            DeviceError::Missing(path)
+            | DeviceError::Permission(path)
+            | DeviceError::Vanished(path)
+            | DeviceError::NotDrm(path)
+            | DeviceError::NoDisplay(path)
+            | DeviceError::Failed { path, .. } => path,
+        }
+    }
+
     /// What an errno of a device that had been opened means.
     pub(super) fn while_reading(path: &Path, what: &'static str, errno: Errno) -> Self {
         match errno {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::model::{
     Connector, Crtc, Display, Explanation, FormatLine, LinkCell, Plane, Pool, Tried, Unseen, Where,
 };
+use super::renderers::{self, RendererChoice};
+use super::videos;
 use crate::buffers::{Allocator, Layout, Want};
 use crate::constraints::{CpuAccess, Fourcc, Frequency, Modifier, Size};
-use crate::devices::{self, KmsDevice, PlaneKind, cpu_participant, renderer_participant};
+use crate::devices::{self, KmsDevice, PlaneKind, RenderNode, cpu_participant};
 use crate::heaps::{self, Heap, Root};
 use crate::links::quirks::Table;
-use crate::links::{LinkStore, Probe, probe};
+use crate::links::{LinkStore, Probe, probe, probe_renderer};
 use crate::solver::problem::{Evidence, Link, Participant, Problem, Verdict};
 use crate::solver::{Answer, PlaneLayout, solve};
 
@@ -31,29 +33,39 @@ pub struct Question {
     pub count: u32,
     /// Only this display, by name; without one, all.
     pub device: Option<String>,
-    /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads with it.
+    /// Who touches it besides the display; if empty, a client that paints with the CPU and a renderer that reads it.
     pub participants: Vec<Participant>,
+    /// Which renderer that is.
+    pub renderer: RendererChoice,
+    /// Cameras and codecs that touch it, too, by name.
+    pub with: Vec<String>,
     /// What is known of drivers: see [`installed`](crate::links::quirks::installed).
     pub quirks: Table,
     /// What earlier processes found out, so that it need not be tried again; what is found out now is added.
     pub store: Option<LinkStore>,
-    /// Whether heaps are left untried: nothing is allocated then, and links say what is declared only.
+    /// Whether heaps are left untried: nothing is allocated then, links say what is declared only, and no renderer's driver
+    /// is loaded.
     pub look_only: bool,
 }
 
 impl Question {
-    fn others(&self) -> Vec<Participant> {
-        if !self.participants.is_empty() {
-            return self.participants.clone();
+    fn formats(&self) -> Vec<Fourcc> {
+        self.format.map_or_else(|| vec![Fourcc::XRGB8888, Fourcc::ARGB8888], |only| vec![only])
+    }
+
+    /// With everybody besides the display named.
+    fn completed(&self, renderer: Option<Participant>) -> Question {
+        let mut whole = self.clone();
+        if whole.participants.is_empty() {
+            let paints = CpuAccess { read: Frequency::None, write: Frequency::Often };
+            whole.participants.push(cpu_participant("client", &self.formats(), paints));
+            whole.participants.extend(renderer);
         }
-        let formats = self.format.map_or_else(|| vec![Fourcc::XRGB8888, Fourcc::ARGB8888], |only| vec![only]);
-        let paints = CpuAccess { read: Frequency::None, write: Frequency::Often };
-        let reads = CpuAccess { read: Frequency::Often, write: Frequency::None };
-        vec![cpu_participant("client", &formats, paints), renderer_participant("renderer", &formats, reads)]
+        whole
     }
 
     fn want(&self, size: Size, display: Option<Participant>) -> Want<'static> {
-        let mut participants = self.others();
+        let mut participants = self.participants.clone();
         participants.extend(display);
         let count = self.count.max(1);
         Want { size, participants, count, name: "heapwright-explain", dma_buf_only: false }
@@ -77,6 +89,12 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let found = devices::list(root);
     let mut unseen: Vec<Unseen> = heaps.problems.iter().map(|it| unseen(&it.path, &it.error)).collect();
     unseen.extend(found.problems.iter().map(|it| self::unseen(&it.path, &it.error)));
+    let displays: Vec<&str> = found.devices.iter().map(KmsDevice::name).collect();
+    let look_only = question.look_only;
+    let renderers = renderers::look(root, &question.renderer, look_only, &displays, &question.formats());
+    unseen.extend(renderers.unseen);
+    let by_default = question.participants.is_empty();
+    let question = &question.completed(renderers.participant);
 
     let mut allocator = Allocator::new(heaps).with_quirks(question.quirks.clone());
     if let Some(store) = &question.store {
@@ -85,6 +103,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     let wanted = |device: &KmsDevice| question.device.as_ref().is_none_or(|name| device.name() == name);
     for device in found.devices.into_iter().filter(wanted) {
         allocator.with_device(Arc::new(device));
+    }
+    for (node, _) in &renderers.nodes {
+        allocator.with_renderer(Arc::clone(node));
     }
     if let Some(name) = &question.device {
         if allocator.devices().is_empty() {
@@ -96,15 +117,37 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     }
     let lit = allocator.devices().iter().flat_map(|device| device.crtcs()).find_map(|crtc| crtc.active);
     let size = question.size.or(lit).unwrap_or(USUAL);
+    let videos = videos::look(root, question, size, &mut allocator);
+    let question = &videos.join(question, question.participants.clone(), by_default);
+    unseen.extend(videos.unseen);
 
     let mut links = Vec::new();
     let mut answers = Vec::new();
     for device in allocator.devices() {
-        links.extend(cells(&allocator, device, question, size));
+        let crtc = shown(device).first().copied().unwrap_or_default();
+        let participant = Participant { required: true, ..question.display(device, crtc) };
+        let tries = |heap: &dyn Heap, layout: &Layout| probe(device, heap, layout);
+        links.extend(cells(
+            &allocator,
+            device.name(),
+            question,
+            question.want(size, Some(participant)),
+            tries,
+        ));
         for crtc in shown(device) {
             answers.push(answer(&allocator, question, size, Some((device, crtc))));
         }
     }
+    // Of a GPU that is a display, the display was tried.
+    let only_renders = |node: &RenderNode| allocator.renderers().iter().any(|it| it.name() == node.name());
+    for (node, participant) in renderers.nodes.iter().filter(|(node, _)| only_renders(node)) {
+        let mut want = question.want(size, None);
+        want.participants.retain(|it| it.name != renderers::RENDERER);
+        want.participants.push(participant.clone());
+        let tries = |heap: &dyn Heap, layout: &Layout| probe_renderer(node, heap, layout);
+        links.extend(cells(&allocator, node.name(), question, want, tries));
+    }
+    links.extend(videos.links);
     if answers.is_empty() {
         answers.push(answer(&allocator, question, size, None));
     }
@@ -129,6 +172,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         size,
         tried: !question.look_only,
         displays: allocator.devices().iter().map(|device| display(&allocator, device)).collect(),
+        renderers: renderers.list,
+        renderer: renderers.chosen,
+        videos: videos.list,
         pools: pools.into_values().collect(),
         heaps: facts,
         links,
@@ -182,11 +228,16 @@ fn answer(
     }
 }
 
-/// This display with every heap.
-fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: Size) -> Vec<LinkCell> {
-    let crtc = shown(device).first().copied().unwrap_or_default();
-    let display = Participant { required: true, ..question.display(device, crtc) };
-    let mut problem = allocator.problem(&question.want(size, Some(display)));
+/// One device with every heap.
+fn cells(
+    allocator: &Allocator,
+    device: &str,
+    question: &Question,
+    want: Want<'_>,
+    tries: impl Fn(&dyn Heap, &Layout) -> Probe,
+) -> Vec<LinkCell> {
+    let size = want.size;
+    let mut problem = allocator.problem(&want);
     let layout = match solve(&problem) {
         Answer::Solved(resolution) => Layout::of(&resolution, size).ok(),
         _ => None,
@@ -198,10 +249,9 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
         .map(|heap| {
             let found = layout.as_ref().filter(|_| !question.look_only).map(|layout| {
                 let pair = (layout.format(), layout.modifier());
-                let known =
-                    allocator.links().known_of(device.name(), heap.id().as_str(), layout.bytes(), pair);
+                let known = allocator.links().known_of(device, heap.id().as_str(), layout.bytes(), pair);
                 known.unwrap_or_else(|| {
-                    let found = probe(device, &**heap, layout);
+                    let found = tries(&**heap, layout);
                     allocator.links().keep(found.clone(), pair);
                     found
                 })
@@ -213,7 +263,8 @@ fn cells(allocator: &Allocator, device: &KmsDevice, question: &Question, size: S
     heaps.iter().zip(probes).map(|(heap, probe)| cell(device, &**heap, probe, &problem)).collect()
 }
 
-fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
+/// What is known of one device with one heap.
+pub(super) fn cell(device: &str, heap: &dyn Heap, probe: Option<Probe>, problem: &Problem) -> LinkCell {
     let id = heap.id().as_str();
     let alone = Problem {
         heaps: problem.heaps.iter().filter(|facts| facts.id == id).cloned().collect(),
@@ -224,9 +275,9 @@ fn cell(device: &KmsDevice, heap: &dyn Heap, probe: Option<Probe>, problem: &Pro
         Answer::Unsatisfiable { conflict, .. } => (false, conflict),
         _ => (false, Vec::new()),
     };
-    let known = strongest(&problem.links, device.name(), id);
+    let known = strongest(&problem.links, device, id);
     LinkCell {
-        device: device.name().to_owned(),
+        device: device.to_owned(),
         heap: id.to_owned(),
         verdict: known.map_or(Verdict::Unknown, |link| link.verdict),
         evidence: known.map_or(Evidence::Unknown, |link| link.evidence),
@@ -294,13 +345,6 @@ fn connector(connector: &devices::Connector) -> Connector {
 }
 
 fn plane(plane: &devices::Plane) -> Plane {
-    let mut formats: Vec<FormatLine> = Vec::new();
-    for (format, modifier) in &plane.options {
-        match formats.iter_mut().find(|line| line.format == *format) {
-            Some(line) => line.modifiers.push(*modifier),
-            None => formats.push(FormatLine { format: *format, modifiers: vec![*modifier] }),
-        }
-    }
     Plane {
         name: plane.name(),
         kind: match plane.kind {
@@ -309,8 +353,20 @@ fn plane(plane: &devices::Plane) -> Plane {
             PlaneKind::Cursor => "cursor",
         },
         crtcs: plane.possible_crtcs.clone(),
-        formats,
+        formats: format_lines(plane.options.iter().copied()),
     }
+}
+
+/// Pairs with the modifiers of a format together, in the order of the first of each.
+pub(super) fn format_lines(pairs: impl Iterator<Item = (Fourcc, Modifier)>) -> Vec<FormatLine> {
+    let mut lines: Vec<FormatLine> = Vec::new();
+    for (format, modifier) in pairs {
+        match lines.iter_mut().find(|line| line.format == format) {
+            Some(line) => line.modifiers.push(modifier),
+            None => lines.push(FormatLine { format, modifiers: vec![modifier] }),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -362,7 +418,15 @@ mod tests {
     #[test]
     fn a_format_asked_for_narrows_everybody() {
         let question = Question { format: Some(Fourcc::ARGB8888), ..Question::default() };
-        let all = question.others();
+        let reader = renderers::look(
+            &Root::at(std::path::Path::new("/nowhere")),
+            &RendererChoice::Cpu,
+            true,
+            &[],
+            &question.formats(),
+        );
+        let all = question.completed(reader.participant).participants;
+        assert_eq!(all.len(), 2);
         let formats = all.iter().flat_map(|it| it.options.iter().flatten()).map(|option| option.format);
         assert!(formats.into_iter().all(|format| format == Match::Is(Fourcc::ARGB8888)));
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::renderers::{Chosen, Renderer};
+use super::videos::Video;
 use crate::constraints::{Fourcc, Modifier, Size};
 use crate::devices::ConnectorState;
 use crate::links::Probe;
@@ -18,15 +20,21 @@ pub struct Explanation {
     pub kernel: String,
     /// The picture that was asked about, in pixels.
     pub size: Size,
-    /// Whether heaps were tried with displays; if not, links hold what is declared only.
+    /// Whether heaps were tried with devices; if not, links hold what is declared only.
     pub tried: bool,
     /// The displays.
     pub displays: Vec<Display>,
+    /// The renderers.
+    pub renderers: Vec<Renderer>,
+    /// Which renderer takes part in the answers.
+    pub renderer: Chosen,
+    /// The video nodes: cameras, codecs and others.
+    pub videos: Vec<Video>,
     /// The heaps.
     pub heaps: Vec<HeapFacts>,
     /// The physical memory behind the heaps.
     pub pools: Vec<Pool>,
-    /// Every display with every heap.
+    /// Every device with every heap: displays, GPUs that are none, and cameras and codecs that take part.
     pub links: Vec<LinkCell>,
     /// Where the buffer would lie, for each display that is connected; without any, for a buffer that no display shows.
     pub answers: Vec<Where>,
@@ -122,10 +130,10 @@ pub struct Pool {
     pub free: Option<u64>,
 }
 
-/// One display with one heap.
+/// One device with one heap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LinkCell {
-    /// The display.
+    /// The display or GPU.
     pub device: String,
     /// The heap.
     pub heap: String,
@@ -137,7 +145,7 @@ pub struct LinkCell {
     pub bytes: Option<u64>,
     /// What was tried, step by step.
     pub steps: Vec<Tried>,
-    /// Whether the solver would put a buffer for this display there, if there were no other heap.
+    /// Whether the solver would put a buffer for this device there, if there were no other heap.
     pub usable: bool,
     /// If not: who is against it.
     pub against: Vec<Culprit>,

@@ -95,12 +95,13 @@ pub trait Heap: Send + Sync + fmt::Debug {
         false
     }
 
-    /// A small dma-buf that is certainly not contiguous, for finding out what a device makes of such memory; `None`
-    /// when this heap cannot promise that.
+    /// A dma-buf of at least so many bytes that is certainly not contiguous, for finding out what a device makes of such
+    /// memory; `None` when this heap cannot promise that.
     ///
     /// # Errors
     /// As [`Heap::allocate`], within the option.
-    fn in_pieces(&self) -> Option<Result<OwnedFd, AllocError>> {
+    fn in_pieces(&self, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
+        let _ = bytes;
         None
     }
 

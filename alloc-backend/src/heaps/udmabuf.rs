@@ -120,11 +120,12 @@ impl Heap for UdmabufHeap {
         Ok(Allocation { fd, bytes, pitch_hint: None })
     }
 
-    fn in_pieces(&self) -> Option<Result<OwnedFd, AllocError>> {
-        let page = page_size();
-        let made = sealed("heapwright-in-pieces", page)
-            .and_then(|memfd| ioctl_udmabuf::create_twice(self.node.as_fd(), memfd.as_fd(), page));
-        let what = "wrap one page of a memfd twice";
-        Some(made.map_err(|errno| AllocError::from_errno(&self.id, what, 2 * page, errno)))
+    fn in_pieces(&self, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
+        let half = page_rounded(&self.id, bytes.div_ceil(2).max(1));
+        Some(half.and_then(|half| {
+            let made = sealed("heapwright-in-pieces", half)
+                .and_then(|memfd| ioctl_udmabuf::create_twice(self.node.as_fd(), memfd.as_fd(), half));
+            made.map_err(|errno| AllocError::from_errno(&self.id, "wrap a memfd twice", half, errno))
+        }))
     }
 }

@@ -13,7 +13,7 @@ static TEST_COMMITS: AtomicU64 = AtomicU64::new(0);
 /// passed), allocating the buffers, and reading the planes' properties before a test commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProbeCount {
-    /// PRIME imports.
+    /// PRIME imports, and dma-bufs mapped into the queue of a camera or codec.
     pub imports: u64,
     /// AddFB2.
     pub framebuffers: u64,

@@ -14,23 +14,31 @@ use crate::devices::KmsDevice;
 /// An imported buffer. One import of a dma-buf per file must be alive at a time: the kernel gives the same handle for
 /// each and counts none of them, so closing one closes all. Probes import only buffers that nobody else has seen yet.
 #[derive(Debug)]
-pub(super) struct Import<'a> {
-    device: &'a KmsDevice,
+pub(super) struct Import<'a, D: drm::control::Device = KmsDevice> {
+    device: &'a D,
+    name: &'a str,
     handle: Handle,
 }
 
 impl<'a> Import<'a> {
     pub(super) fn new(device: &'a KmsDevice, fd: impl AsFd) -> Result<Self, Errno> {
-        count::import();
-        let handle = device.prime_fd_to_buffer(fd.as_fd()).map_err(errno)?;
-        Ok(Import { device, handle })
+        Import::of(device, device.name(), fd)
     }
 }
 
-impl Drop for Import<'_> {
+impl<'a, D: drm::control::Device> Import<'a, D> {
+    /// By any device; `name` is for messages.
+    pub(super) fn of(device: &'a D, name: &'a str, fd: impl AsFd) -> Result<Self, Errno> {
+        count::import();
+        let handle = device.prime_fd_to_buffer(fd.as_fd()).map_err(errno)?;
+        Ok(Import { device, name, handle })
+    }
+}
+
+impl<D: drm::control::Device> Drop for Import<'_, D> {
     fn drop(&mut self) {
         if let Err(error) = self.device.close_buffer(self.handle) {
-            tracing::warn!(device = self.device.name(), %error, "could not close a GEM handle");
+            tracing::warn!(device = self.name, %error, "could not close a GEM handle");
         }
     }
 }

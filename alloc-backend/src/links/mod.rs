@@ -12,13 +12,17 @@ mod cache;
 mod count;
 mod gem;
 mod probe;
+mod probe_renderer;
 pub mod quirks;
 mod scatter;
 mod store;
 mod test_commit;
+mod video;
 
 pub use cache::LinkCache;
 pub use count::ProbeCount;
 pub use probe::{Outcome, Probe, Step, check, probe};
+pub use probe_renderer::probe_renderer;
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};
+pub use video::{probe_scattered_video, probe_video};

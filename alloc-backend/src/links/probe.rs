@@ -91,12 +91,22 @@ impl fmt::Display for Probe {
 /// the layout itself is at fault, which says nothing of the heap; else `accepts`, at this many bytes. A device that has
 /// vanished refuses everything ([`Outcome::Vanished`]).
 pub fn probe(device: &KmsDevice, heap: &dyn Heap, layout: &Layout) -> Probe {
+    probe_with(device.name(), heap, layout, |buffer, steps| try_on(device, buffer, steps))
+}
+
+/// What all probes have in common: a buffer that is there for no longer than it is tried.
+pub(super) fn probe_with(
+    device: &str,
+    heap: &dyn Heap,
+    layout: &Layout,
+    try_on: impl FnOnce(&Buffer, &mut Vec<Step>) -> Verdict,
+) -> Probe {
     let mut steps = Vec::new();
     let verdict = match Buffer::allocate(heap, layout, "heapwright-probe") {
         Ok(buffer) => {
             steps.push(Step { what: "allocate", outcome: Outcome::Passed });
             if heap.makes_dma_bufs() {
-                try_on(device, &buffer, &mut steps)
+                try_on(&buffer, &mut steps)
             } else {
                 let outcome = Outcome::NotTried("the heap makes no dma-bufs".to_owned());
                 steps.push(Step { what: "PRIME import", outcome });
@@ -111,8 +121,7 @@ pub fn probe(device: &KmsDevice, heap: &dyn Heap, layout: &Layout) -> Probe {
     let evidence = if heap.makes_dma_bufs() { Evidence::Probed } else { Evidence::Declared };
     let bytes = (evidence == Evidence::Probed).then(|| layout.bytes());
     let heap = heap.id().as_str().to_owned();
-    let found =
-        Probe { link: Link { device: device.name().to_owned(), heap, verdict, evidence, bytes }, steps };
+    let found = Probe { link: Link { device: device.to_owned(), heap, verdict, evidence, bytes }, steps };
     tracing::debug!(probe = %found, "probed");
     found
 }
@@ -191,7 +200,7 @@ fn own_memory_passes(what: &str, device: &KmsDevice, layout: &Layout) -> bool {
 }
 
 /// A lack of memory, descriptors or time is no verdict on the heap.
-fn verdict_of(errno: Errno) -> Verdict {
+pub(super) fn verdict_of(errno: Errno) -> Verdict {
     match errno {
         Errno::NOMEM
         | Errno::NOSPC

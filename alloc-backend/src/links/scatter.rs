@@ -26,7 +26,7 @@ pub fn probe_scattered(device: &KmsDevice, heaps: &HeapList) -> Option<bool> {
 }
 
 fn ask(device: &KmsDevice, heap: &dyn Heap) -> Option<Scattered> {
-    let in_pieces = heap.in_pieces()?.ok()?;
+    let in_pieces = heap.in_pieces(2 * rustix::param::page_size() as u64)?.ok()?;
     let single = heap.allocate(&Request::bytes(1, "heapwright-one-page")).ok()?;
     match Import::new(device, &single.fd) {
         Ok(_) => {}

@@ -119,7 +119,7 @@ macro_rules! count_field {
 }
 
 /// Every field, in the order of the vocabulary.
-pub(super) static FIELDS: [Field; 36] = [
+pub(super) static FIELDS: [Field; 37] = [
     Field {
         name: "format",
         value: |p| {
@@ -149,6 +149,7 @@ pub(super) static FIELDS: [Field; 36] = [
     layout_field!(chroma_pitch),
     layout_field!(plane_offset_align),
     layout_field!(alloc_height_align),
+    layout_field!(exact_rows),
     layout_field!(pad_beyond_image),
     layout_field!(size_align),
     layout_field!(max_size_bytes),

@@ -86,13 +86,26 @@ pub(super) fn lay_out(format: &Format, merged: &Merged, size: Size) -> Result<La
         merged.chroma_pitch.map_or_else(|| Ratio::by_subsampling(plane, luma), Ratio::stated)
     };
 
+    let rows = round_up(u64::from(size.height), merged.alloc_height_align).ok_or("alloc_height_align")?;
+    let rows = match merged.exact_rows {
+        None => rows,
+        Some(exact) if exact >= rows && exact % merged.alloc_height_align == 0 => exact,
+        Some(_) => return Err("exact_rows"),
+    };
+    // Where no gap may be, the pitch sees to it that each plane ends where the next may begin.
+    let gapless = |plane: &FormatPlane, last: bool| {
+        let align = merged.plane_offset_align;
+        if last || merged.exact_rows.is_none() { 1 } else { align / gcd(plane.rows(rows), align).max(1) }
+    };
+
     let packed = luma.row_bytes(size.width);
     let mut least = packed.max(merged.min_pitch);
-    let mut multiple = divisor(luma)?;
-    for plane in chroma {
+    let mut multiple = lcm(divisor(luma)?, gapless(luma, chroma.is_empty())).ok_or("plane_offset_align")?;
+    for (at, plane) in chroma.iter().enumerate() {
         // over/under x pitch must be whole, a multiple of the plane's divisor, and hold a row.
         let Ratio { over, under } = ratio(plane);
-        let whole = divisor(plane)?.checked_mul(under).ok_or("pitch_align")?;
+        let own = lcm(divisor(plane)?, gapless(plane, at + 1 == chroma.len())).ok_or("plane_offset_align")?;
+        let whole = own.checked_mul(under).ok_or("pitch_align")?;
         multiple = lcm(multiple, whole / gcd(over, whole).max(1)).ok_or("pitch_align")?;
         least = least.max((plane.row_bytes(size.width) * under).div_ceil(over.max(1)));
     }
@@ -106,7 +119,6 @@ pub(super) fn lay_out(format: &Format, merged: &Merged, size: Size) -> Result<La
         return Err("exact_pitch");
     }
 
-    let rows = round_up(u64::from(size.height), merged.alloc_height_align).ok_or("alloc_height_align")?;
     let mut layout = Layout { planes: [PlaneLayout::default(); 4], count: 0, bytes: 0, picture_bytes: 0 };
     for ((at, plane), to) in format.planes().iter().enumerate().zip(&mut layout.planes) {
         let pitch = if at == 0 {
@@ -151,7 +163,7 @@ mod tests {
         let hd = Size::new(1920, 1080);
         let odd = Size::new(5, 3);
         // format, size, limits, (offset, pitch, size) of each plane
-        let cases: [(Fourcc, Size, Change, Planes); 14] = [
+        let cases: [(Fourcc, Size, Change, Planes); 18] = [
             (Fourcc::XRGB8888, hd, none, &[(0, 7680, 8_294_400)]),
             (Fourcc::XRGB8888, Size::new(1366, 768), |l| l.pitch_align = Some(256), &[(0, 5632, 4_325_376)]),
             (Fourcc::RGB888, odd, |l| l.pitch_align = Some(4), &[(0, 16, 48)]),
@@ -174,6 +186,31 @@ mod tests {
                 |l| l.alloc_height_align = Some(32),
                 &[(0, 1920, 2_088_960), (2_088_960, 1920, 1_044_480)],
             ),
+            (
+                Fourcc::NV12,
+                hd,
+                |l| l.exact_rows = Some(1088),
+                &[(0, 1920, 2_088_960), (2_088_960, 1920, 1_044_480)],
+            ),
+            // Nothing lies between the planes, so the pitch grows until they end at whole pages.
+            (
+                Fourcc::NV12,
+                Size::new(640, 360),
+                |l| (l.exact_rows, l.plane_offset_align) = (Some(360), Some(4096)),
+                &[(0, 1024, 368_640), (368_640, 1024, 184_320)],
+            ),
+            (
+                Fourcc::YUV420,
+                odd,
+                |l| (l.exact_rows, l.plane_offset_align) = (Some(4), Some(64)),
+                &[(0, 64, 256), (256, 32, 64), (320, 32, 64)],
+            ),
+            (
+                Fourcc::XRGB8888,
+                odd,
+                |l| (l.exact_rows, l.plane_offset_align) = (Some(3), Some(64)),
+                &[(0, 20, 60)],
+            ),
             (Fourcc::YUV420, odd, |l| l.pitch_align = Some(4), &[(0, 8, 24), (24, 4, 8), (32, 4, 8)]),
             (
                 Fourcc::YUV420,
@@ -193,7 +230,7 @@ mod tests {
     #[test]
     fn what_cannot_be_laid_out_names_the_field() {
         type Change = fn(&mut LayoutLimits);
-        let cases: [(Fourcc, Change, Clash); 7] = [
+        let cases: [(Fourcc, Change, Clash); 11] = [
             (Fourcc::XRGB8888, |l| (l.pitch_align, l.max_pitch) = (Some(256), Some(200)), "max_pitch"),
             // Luma would fit; chroma is twice as long.
             (Fourcc::NV24, |l| l.max_pitch = Some(15), "max_pitch"),
@@ -206,6 +243,17 @@ mod tests {
             (Fourcc::XRGB8888, |l| l.alloc_height_align = Some(u64::MAX), "size"),
             (Fourcc::NV12, |l| l.plane_offset_align = Some(u64::MAX), "size"),
             (Fourcc::XRGB8888, |l| l.pad_beyond_image = Some(u64::MAX), "pad_beyond_image"),
+            (Fourcc::XRGB8888, |l| l.exact_rows = Some(2), "exact_rows"),
+            (Fourcc::XRGB8888, |l| (l.exact_rows, l.alloc_height_align) = (Some(6), Some(4)), "exact_rows"),
+            (
+                Fourcc::NV12,
+                |l| {
+                    l.exact_pitch = Some(ExactPitch::Bytes(10));
+                    (l.exact_rows, l.plane_offset_align) = (Some(4), Some(64));
+                },
+                "exact_pitch",
+            ),
+            (Fourcc::NV12, |l| (l.exact_rows, l.plane_offset_align) = (Some(3), Some(u64::MAX - 58)), "size"),
         ];
         for (fourcc, change, field) in cases {
             let mut limits = LayoutLimits::default();

@@ -22,6 +22,7 @@ pub(super) struct Merged {
     pub chroma_pitch: Option<ChromaPitch>,
     pub plane_offset_align: u64,
     pub alloc_height_align: u64,
+    pub exact_rows: Option<u64>,
     pub pad_beyond_image: u64,
     pub size_align: u64,
     pub max_size_bytes: u64,
@@ -54,6 +55,7 @@ impl Merged {
             chroma_pitch: None,
             plane_offset_align: 1,
             alloc_height_align: 1,
+            exact_rows: None,
             pad_beyond_image: 0,
             size_align: 1,
             max_size_bytes: u64::MAX,
@@ -93,6 +95,7 @@ impl Merged {
         self.packed_pitch |= limits.exact_pitch == Some(ExactPitch::Packed);
         equal(&mut self.exact_pitch, exact, "exact_pitch")?;
         equal(&mut self.chroma_pitch, limits.chroma_pitch, "chroma_pitch")?;
+        equal(&mut self.exact_rows, limits.exact_rows, "exact_rows")?;
         self.pad_beyond_image = self.pad_beyond_image.max(limits.pad_beyond_image.unwrap_or(0));
         self.max_size_bytes = self.max_size_bytes.min(limits.max_size_bytes.unwrap_or(u64::MAX));
         if self.min_pitch > self.max_pitch || self.exact_pitch.is_some_and(|exact| exact > self.max_pitch) {
@@ -205,6 +208,7 @@ mod tests {
                 limits(|l| l.exact_pitch = Some(ExactPitch::Bytes(1))),
                 "exact_pitch",
             ),
+            (limits(|l| l.exact_rows = Some(2)), limits(|l| l.exact_rows = Some(1)), "exact_rows"),
             (
                 limits(|l| l.chroma_pitch = Some(ChromaPitch::Half)),
                 limits(|l| l.chroma_pitch = Some(ChromaPitch::Equal)),

@@ -188,6 +188,7 @@ fn layout_number(limits: &LayoutLimits, field: &str) -> Option<u64> {
         },
         "plane_offset_align" => limits.plane_offset_align,
         "alloc_height_align" => limits.alloc_height_align,
+        "exact_rows" => limits.exact_rows,
         "pad_beyond_image" => limits.pad_beyond_image,
         "size_align" => limits.size_align,
         "max_size_bytes" => limits.max_size_bytes,

@@ -85,6 +85,7 @@ fn layout() -> BoxedStrategy<LayoutLimits> {
         weighted(0.08, 200_u64..6000),
         any::<bool>(),
         weighted(0.06, prop::sample::select(vec![1_u64, 2, 3, 8, 16, 48])),
+        weighted(0.08, prop::sample::select(vec![8_u64, 16, 24])),
     );
     prop_oneof![
         2 => Just(LayoutLimits::default()),
@@ -102,6 +103,7 @@ fn layout() -> BoxedStrategy<LayoutLimits> {
             chroma_pitch: pitch.5,
             plane_offset_align: rest.0,
             alloc_height_align: rest.1,
+            exact_rows: rest.7,
             pad_beyond_image: rest.2,
             size_align: rest.3,
             max_size_bytes: rest.4,

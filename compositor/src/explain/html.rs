@@ -1,11 +1,15 @@
 //! The explanation as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
-use heapwright_alloc::{devices::ConnectorState, explain::Explanation, solver::Answer};
+use heapwright_alloc::{
+    devices::ConnectorState,
+    explain::{Explanation, Renderer},
+    solver::Answer,
+};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{ipc::SurfaceNow, msg::describe};
 
-use super::words;
+use super::{videos, words};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; }
@@ -38,12 +42,18 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
                     h2 { "The surface now" }
                     p { @for line in describe(surface).lines() { (line) br; } }
                 }
-                h2 { "Displays and heaps" @if !told.tried { " (not tried)" } }
+                h2 { "Devices and heaps" @if !told.tried { " (not tried)" } }
                 (matrix(told))
                 h2 { "Where it would lie" }
                 (answers(told))
                 h2 { "Displays" }
                 (displays(told))
+                h2 { "Renderers" }
+                (renderers(told))
+                @if !told.videos.is_empty() {
+                    h2 { "Cameras and codecs" }
+                    (videos(told))
+                }
                 h2 { "Heaps" }
                 (heaps(told))
                 h2 { "Pools" }
@@ -58,18 +68,18 @@ pub fn page(told: &Explanation, running: Option<&SurfaceNow>) -> String {
     page.into_string()
 }
 
-/// Displays down, heaps across.
+/// Displays and GPUs down, heaps across.
 fn matrix(told: &Explanation) -> Markup {
     html! {
-        @if told.links.is_empty() { p { "There is no display that could be opened." } }
+        @if told.links.is_empty() { p { "There is no display and no GPU that could be opened." } }
         @else {
             table {
                 tr { th {} @for heap in &told.heaps { th { (heap.names.join(", ")) small { code { (heap.id) } } } } }
-                @for display in &told.displays {
+                @for (name, driver) in rows(told) {
                     tr {
-                        th { (display.name) small { (display.driver) } }
+                        th { (name) small { (driver) } }
                         @for heap in &told.heaps {
-                            @match told.links.iter().find(|it| it.device == display.name && it.heap == heap.id) {
+                            @match told.links.iter().find(|it| it.device == name && it.heap == heap.id) {
                                 Some(cell) => td class=(class(words::verdict(cell))) {
                                     (words::verdict(cell))
                                     small { (words::evidence(cell)) }
@@ -83,6 +93,19 @@ fn matrix(told: &Explanation) -> Markup {
             }
         }
     }
+}
+
+/// The devices that links speak of, with their drivers.
+fn rows(told: &Explanation) -> Vec<(&str, &str)> {
+    let mut rows: Vec<&str> = told.links.iter().map(|link| link.device.as_str()).collect();
+    rows.dedup();
+    let driver = |name: &str| {
+        let display = told.displays.iter().find(|it| it.name == name).map(|it| it.driver.as_str());
+        let renderer = told.renderers.iter().find(|it| it.name == name);
+        let video = told.videos.iter().find(|it| it.name == name).map(|it| it.driver.as_str());
+        display.or_else(|| renderer?.driver.as_deref()).or(video).unwrap_or_default()
+    };
+    rows.into_iter().map(|name| (name, driver(name))).collect()
 }
 
 fn class(verdict: &str) -> &'static str {
@@ -101,7 +124,7 @@ fn answers(told: &Explanation) -> Markup {
                 Answer::Solved(_) => "answer unsure",
                 _ => "answer bad",
             };
-            div class=(class) { b { (words::whose(place)) } br; (words::answer(told, place)) }
+            div class=(class) { b { (words::whose(told, place)) } br; (words::answer(told, place)) }
             ul class="against" { @for line in words::rejected(place) { li { (line) } } }
         }
     }
@@ -149,6 +172,54 @@ fn displays(told: &Explanation) -> Markup {
                 ul { @for rule in &display.quirks { li { "quirk " code { (rule.id) } ": " (rule.why) " (" (rule.source) ")" } } }
             }
         }
+    }
+}
+
+fn renderers(told: &Explanation) -> Markup {
+    html! {
+        @if !told.renderers.is_empty() {
+            table {
+                tr { th { "renderer" } th { "API" } th { "driver" } th { "imports" } }
+                @for renderer in &told.renderers {
+                    @if renderer.apis.is_empty() {
+                        tr { (renderer_name(renderer, 1)) td class="unsure" colspan="3" { (words::nothing_said(renderer)) } }
+                    }
+                    @for (index, api) in renderer.apis.iter().enumerate() {
+                        tr {
+                            @if index == 0 { (renderer_name(renderer, renderer.apis.len())) }
+                            td { (api.api) }
+                            td { (api.driver) }
+                            td class=[api.silent.is_some().then_some("unsure")] {
+                                (words::imports(api))
+                                @if api.silent.is_none() {
+                                    details {
+                                        summary { "which" }
+                                        @for line in words::formats(&api.draws) { div { "drawn to: " (line) } }
+                                        @for line in words::formats(&api.reads) { div { "read: " (line) } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p { (words::reader(told)) }
+    }
+}
+
+fn renderer_name(renderer: &Renderer, rows: usize) -> Markup {
+    html! { th rowspan=(rows) { (renderer.name) small { (words::nodes(renderer)) } } }
+}
+
+fn videos(told: &Explanation) -> Markup {
+    let (known, others) = videos::all(told);
+    html! {
+        @for it in known {
+            p { b { (it.name) } " (" (it.label) "): " (it.does) }
+            ul { @for line in &it.below { li { (line) } } }
+        }
+        @if let Some(line) = others { p { (line) } }
     }
 }
 

@@ -3,6 +3,7 @@
 mod columns;
 mod html;
 mod text;
+mod videos;
 mod words;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use heapwright_alloc::{
-    explain::{Explanation, Question, explain},
+    explain::{Explanation, Question, RendererChoice, explain},
     heaps::Root,
     links::{LinkStore, Trust},
     solver::{Answer, problem::Participant},
@@ -103,12 +104,10 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         size: running.as_ref().map(|surface| surface.buffer.size).or(args.surface),
         format: running.as_ref().map(|surface| surface.buffer.format).or(args.format),
         count: args.count,
-        // People have the node at hand as often as the name.
-        device: args.device.as_ref().map(|device| match Path::new(device).file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => device.clone(),
-        }),
+        device: args.device.as_deref().map(file_name),
         participants,
+        renderer: args.renderer.clone().unwrap_or_default(),
+        with: args.with.iter().map(|name| file_name(name)).collect(),
         look_only: args.look_only,
         quirks: quirks::table(),
         store: (!args.fresh && !args.look_only)
@@ -117,8 +116,15 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
             .map(|path| LinkStore::open(&path, Trust::Any)),
     };
     let explanation = explain(&Root::default(), &question);
-    let named = args.device.is_none() || !explanation.displays.is_empty();
-    let solved = named && explanation.answers.iter().all(|place| matches!(place.answer, Answer::Solved(_)));
+    let takes_part = |name: &String| explanation.videos.iter().any(|it| it.takes_part && it.name == *name);
+    let named =
+        (args.device.is_none() || !explanation.displays.is_empty()) && question.with.iter().all(takes_part);
+    let renders = match args.renderer {
+        Some(RendererChoice::Named { .. }) => explanation.renderer.name.is_some(),
+        _ => true,
+    };
+    let solved =
+        named && renders && explanation.answers.iter().all(|place| matches!(place.answer, Answer::Solved(_)));
     let text = if args.json {
         serde_json::to_string_pretty(&Whole { running: running.as_ref(), explanation: &explanation })? + "\n"
     } else if let Some(path) = &args.html {
@@ -129,6 +135,12 @@ pub fn run(args: &ExplainArgs) -> Result<Told, ExplainError> {
         text::render(&explanation, running.as_ref())
     };
     Ok(Told { text, exit_code: u8::from(!solved) })
+}
+
+/// The name of a device: people have the node at hand as often.
+fn file_name(device: &str) -> String {
+    let name = Path::new(device).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| device.to_owned())
 }
 
 /// The one running surface that `name` means; nothing means the only one.

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use heapwright_alloc::{
     devices::ConnectorState,
-    explain::{Display, Explanation, LinkCell},
+    explain::{Display, Explanation, LinkCell, Renderer},
     solver::Answer,
 };
 
@@ -11,7 +11,7 @@ use crate::{ipc::SurfaceNow, msg::describe};
 
 use super::{
     columns::{Cell, Columns},
-    words,
+    videos, words,
 };
 
 const HEADING: Style = Style::new().bold();
@@ -33,12 +33,14 @@ pub fn render(told: &Explanation, running: Option<&SurfaceNow>) -> String {
         running.map_or_else(String::new, |surface| format!("  {}\n", describe(surface))),
     );
     section("Displays", told.displays.iter().map(display).collect());
+    section("Renderers", renderers(told));
+    section("Cameras and codecs", videos(told));
     section("Heaps", heaps(told));
     section("Pools", pools(told));
     let title = if told.tried {
-        format!("Displays and heaps, tried with a buffer of {}", told.size)
+        format!("Devices and heaps, tried with a buffer of {}", told.size)
     } else {
-        "Displays and heaps, not tried".to_owned()
+        "Devices and heaps, not tried".to_owned()
     };
     section(&title, links(told));
     section(&format!("Where a buffer of {} would lie", told.size), answers(told));
@@ -83,6 +85,41 @@ fn display(display: &Display) -> String {
     for rule in &display.quirks {
         text.push_str(&format!("    quirk {}: {} {FAINT}({}){FAINT:#}\n", rule.id, rule.why, rule.source));
     }
+    text
+}
+
+fn renderers(told: &Explanation) -> String {
+    let mut text: String = told.renderers.iter().map(renderer).collect();
+    text.push_str(&format!("  {}\n", words::reader(told)));
+    text
+}
+
+fn renderer(renderer: &Renderer) -> String {
+    let mut text = format!("  {} {FAINT}({}){FAINT:#}", renderer.name, words::nodes(renderer));
+    let mut columns = Columns::default();
+    for api in &renderer.apis {
+        columns.row([
+            api.api.to_string().into(),
+            Cell::styled(api.driver.clone(), FAINT),
+            Cell::styled(words::imports(api), if api.silent.is_some() { UNSURE } else { Style::new() }),
+        ]);
+    }
+    if renderer.apis.is_empty() {
+        text.push_str(&format!(": {}", words::nothing_said(renderer)));
+    }
+    text.push('\n');
+    text.push_str(&columns.render(4));
+    text
+}
+
+fn videos(told: &Explanation) -> String {
+    let (known, others) = videos::all(told);
+    let mut text = String::new();
+    for it in known {
+        text.push_str(&format!("  {} {FAINT}({}){FAINT:#}: {}\n", it.name, it.label, it.does));
+        it.below.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
+    others.iter().for_each(|line| text.push_str(&format!("  {FAINT}{line}{FAINT:#}\n")));
     text
 }
 
@@ -159,7 +196,7 @@ fn answers(told: &Explanation) -> String {
             Answer::Solved(_) => UNSURE,
             _ => BAD,
         };
-        let (whose, answer) = (words::whose(place), words::answer(told, place));
+        let (whose, answer) = (words::whose(told, place), words::answer(told, place));
         text.push_str(&format!("  {whose}\n    {style}{answer}{style:#}\n"));
         for line in words::rejected(place) {
             text.push_str(&format!("    {FAINT}{line}{FAINT:#}\n"));

@@ -1,7 +1,8 @@
 //! Sentences that the text and the page share.
 
 use heapwright_alloc::{
-    explain::{Explanation, LinkCell, Where},
+    devices::ConnectorState,
+    explain::{Explanation, LinkCell, Renderer, RendererApi, Where},
     solver::{Answer, Culprit, Reason, Rejected, problem::Verdict},
 };
 
@@ -95,15 +96,70 @@ pub fn grouped(reasons: &[Reason]) -> Vec<String> {
         .collect()
 }
 
+/// What a renderer is made of: its driver and nodes.
+pub fn nodes(renderer: &Renderer) -> String {
+    if renderer.software {
+        return "no device: the CPU".to_owned();
+    }
+    let mut words: Vec<String> = renderer.driver.iter().cloned().collect();
+    let nodes = renderer.primary.iter().chain(&renderer.render);
+    words.extend(nodes.map(|node| node.display().to_string()));
+    words.extend(renderer.emulated.then(|| "drawn for by the CPU".to_owned()));
+    words.join(", ")
+}
+
+/// Why nothing is said of a renderer.
+pub fn nothing_said(renderer: &Renderer) -> &'static str {
+    if renderer.asked { "no driver knows it" } else { "not asked what it imports" }
+}
+
+/// How much one API says that a renderer imports.
+pub fn imports(api: &RendererApi) -> String {
+    match &api.silent {
+        Some(why) => format!("does not say what it imports: {why}"),
+        None => format!(
+            "imports {} formats, {} pairs with a modifier, of which it draws to {}",
+            api.reads.len(),
+            api.pairs,
+            api.drawn
+        ),
+    }
+}
+
+/// Which renderer takes part in the answers, and why.
+pub fn reader(told: &Explanation) -> String {
+    let chosen = &told.renderer;
+    match (&chosen.name, chosen.api) {
+        (None, _) => format!("No renderer takes part below: {}.", chosen.why),
+        (Some(name), Some(api)) => format!(
+            "{name} takes part below, as {api} imports: {}. This compositor itself draws with the CPU (--renderer cpu).",
+            chosen.why
+        ),
+        (Some(_), None) => format!("The CPU reads the buffer below, as with pixman: {}.", chosen.why),
+    }
+}
+
 /// Whose buffer an answer is about.
-pub fn whose(place: &Where) -> String {
+pub fn whose(told: &Explanation, place: &Where) -> String {
     let Some(device) = &place.device else { return "composited, no display".to_owned() };
     let crtc = place.crtc.map_or_else(String::new, |crtc| format!(", CRTC {crtc}"));
     let screens = match place.connectors.as_slice() {
-        [] => ", no screen known to be connected".to_owned(),
+        [] => nothing_connected(told, place).to_owned(),
         names => format!(" ({})", names.join(", ")),
     };
     format!("{device}{crtc}{screens}")
+}
+
+/// Whether it is known that no screen is connected, where none is known to be.
+fn nothing_connected(told: &Explanation, place: &Where) -> &'static str {
+    let display = told.displays.iter().find(|display| Some(&display.name) == place.device.as_ref());
+    let screens = display.into_iter().flat_map(|display| &display.connectors).filter(|it| !it.writeback);
+    let mut here = screens.filter(|it| place.crtc.is_none_or(|crtc| it.crtcs.contains(&crtc)));
+    if here.any(|connector| connector.state == ConnectorState::Unknown) {
+        ", whether a screen is connected is unknown"
+    } else {
+        ", nothing connected"
+    }
 }
 
 /// The answer in one sentence.
@@ -170,9 +226,100 @@ pub fn formats(lines: &[heapwright_alloc::explain::FormatLine]) -> Vec<String> {
 mod tests {
     use super::*;
     use heapwright_alloc::{
-        constraints::{Fourcc, Modifier},
-        explain::FormatLine,
+        constraints::{Fourcc, Modifier, Size},
+        devices::RenderApi,
+        explain::{Chosen, Connector, Display, FormatLine},
+        solver::Problem,
     };
+
+    fn explanation(display: Option<Display>, renderer: Chosen) -> Explanation {
+        Explanation {
+            kernel: String::new(),
+            size: Size::new(8, 8),
+            tried: false,
+            displays: Vec::from_iter(display),
+            renderers: Vec::new(),
+            videos: Vec::new(),
+            renderer,
+            heaps: Vec::new(),
+            pools: Vec::new(),
+            links: Vec::new(),
+            answers: Vec::new(),
+            unseen: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_screen_that_nobody_looked_for_is_not_said_to_be_missing() {
+        let connector = |state, writeback, crtc| Connector {
+            name: "DP-1".to_owned(),
+            state,
+            writeback,
+            crtcs: vec![crtc],
+        };
+        let said = |connectors: &[Connector]| {
+            let display = Display {
+                name: "card0".to_owned(),
+                path: "/dev/dri/card0".into(),
+                driver: String::new(),
+                iommu: false,
+                takes_scattered: None,
+                modifiers: true,
+                min_size: Size::new(1, 1),
+                max_size: Size::new(8, 8),
+                cursor_size: Size::new(8, 8),
+                crtcs: Vec::new(),
+                connectors: connectors.to_vec(),
+                planes: Vec::new(),
+                quirks: Vec::new(),
+            };
+            let place = Where {
+                device: Some("card0".to_owned()),
+                crtc: Some(7),
+                connectors: Vec::new(),
+                problem: Problem::default(),
+                answer: Answer::SearchLimit { bound: 1 },
+            };
+            whose(&explanation(Some(display), Chosen::default()), &place)
+        };
+        use ConnectorState::{Disconnected, Unknown};
+        let unknown = "card0, CRTC 7, whether a screen is connected is unknown";
+        let nothing = "card0, CRTC 7, nothing connected";
+        assert_eq!(said(&[connector(Disconnected, false, 7), connector(Unknown, false, 7)]), unknown);
+        assert_eq!(said(&[connector(Disconnected, false, 7), connector(Unknown, true, 7)]), nothing);
+        assert_eq!(said(&[connector(Disconnected, false, 7), connector(Unknown, false, 8)]), nothing);
+    }
+
+    #[test]
+    fn the_renderer_is_named_with_its_api_and_the_reason() {
+        let said = |name: Option<&str>, api, why: &str| {
+            let chosen = Chosen { name: name.map(str::to_owned), api, why: why.to_owned() };
+            reader(&explanation(None, chosen))
+        };
+        let gpu = said(Some("card0"), Some(RenderApi::Vulkan), "it was named");
+        assert!(gpu.starts_with("card0 takes part below, as Vulkan imports: it was named."), "{gpu}");
+        assert_eq!(
+            said(Some("cpu"), None, "no GPU"),
+            "The CPU reads the buffer below, as with pixman: no GPU."
+        );
+        assert_eq!(said(None, None, "nobody"), "No renderer takes part below: nobody.");
+    }
+
+    #[test]
+    fn a_driver_that_says_nothing_is_told_with_the_reason() {
+        let api = RendererApi {
+            api: RenderApi::Egl,
+            driver: "some".to_owned(),
+            silent: None,
+            pairs: 3,
+            drawn: 1,
+            reads: vec![FormatLine { format: Fourcc::NV12, modifiers: vec![Modifier::LINEAR] }],
+            draws: Vec::new(),
+        };
+        assert_eq!(imports(&api), "imports 1 formats, 3 pairs with a modifier, of which it draws to 1");
+        let silent = RendererApi { silent: Some("its driver did not start".to_owned()), ..api };
+        assert_eq!(imports(&silent), "does not say what it imports: its driver did not start");
+    }
 
     #[test]
     fn bytes_are_readable() {

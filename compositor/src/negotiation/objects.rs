@@ -203,7 +203,7 @@ impl Dispatch<ZhwConstraintsV1, ConstraintsData> for Heapwright {
     ) {
         use zhw_constraints_v1::{Any, Error, Request};
         let refuse = |code, why: &str| Err(Refusal { code, why: why.to_owned() });
-        let whole = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        let whole = |high: u32, low: u32| (u64::from(high) << 32) | u64::from(low);
         let mut statement = lock(&data.0);
         let said = match request {
             Request::AddParticipant { name, role, weight } => match role {

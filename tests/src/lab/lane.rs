@@ -5,7 +5,8 @@ use super::{LabError, Outcome, Scenario, cache::Cache, kernel, qemu, root, uml};
 /// A kind of guest. All run the same scenarios.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub enum Lane {
-    /// User-Mode Linux: boots in a second; vkms, vgem, the system heap and udmabuf; no CMA. Has `lab-mark`.
+    /// User-Mode Linux: boots in a second; vkms, vgem, the system heap and udmabuf; cameras and codecs (vivid,
+    /// vicodec, vim2m); no CMA. Has `lab-mark`.
     Uml,
     /// QEMU without KVM: boots in 6 seconds; vkms, bochs and virtio-gpu, the system heap, CMA behind two heaps, and
     /// udmabuf. Has `lab-shot` and `lab-input`.

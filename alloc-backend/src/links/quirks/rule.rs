@@ -144,6 +144,7 @@ pub(super) fn tighten(limits: &mut LayoutLimits, with: &LayoutLimits) {
     merge(&mut limits.chroma_pitch, with.chroma_pitch, |_, b| b);
     merge(&mut limits.plane_offset_align, with.plane_offset_align, both);
     merge(&mut limits.alloc_height_align, with.alloc_height_align, both);
+    merge(&mut limits.exact_rows, with.exact_rows, |_, b| b);
     merge(&mut limits.pad_beyond_image, with.pad_beyond_image, u64::max);
     merge(&mut limits.size_align, with.size_align, both);
     merge(&mut limits.max_size_bytes, with.max_size_bytes, u64::min);
