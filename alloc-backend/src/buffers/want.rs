@@ -104,13 +104,16 @@ pub enum AllocatorError {
 
 fn in_words(answer: &Answer, short: &[Shortage]) -> String {
     match answer {
-        Answer::Unsatisfiable { .. } if !short.is_empty() => "there is no room for it now".to_owned(),
         Answer::Unsatisfiable { conflict, .. } => {
             let parts: Vec<String> = conflict
                 .iter()
                 .map(|it| format!("{} wants {} {}", it.participant, it.field, it.value))
                 .collect();
-            format!("these cannot hold together: {}", parts.join(", "))
+            let parts = parts.join(", ");
+            match short {
+                [] => format!("these cannot hold together: {parts}"),
+                _ => format!("there is no room for it now, as {parts}"),
+            }
         }
         Answer::Underconstrained { why, .. } => format!("too little is said: {why}"),
         Answer::SearchLimit { bound } => format!("the search was given up after {bound} steps"),
