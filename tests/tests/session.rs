@@ -234,3 +234,63 @@ fn a_menu_opens_above_its_window_and_a_click_elsewhere_closes_it() {
     assert_eq!(popup("closed"), None, "{}", outcome.tail());
     assert!(size_of(&outcome, "closed", "window").is_some(), "the window stays: {}", outcome.tail());
 }
+
+#[test]
+fn each_frame_says_what_became_of_each_surface() {
+    let outcome = session(&format!(
+        r#"{ASK}
+        cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there; \
+            exec heapwright-paint --fullscreen --frames 60 --linger 60 --json' >paint.json &
+        session=$!
+        until_there
+        until_said paint.json
+        heapwright msg frames --last 40 --json >direct
+        heapwright msg top --once >top
+        heapwright msg frames --output Nowhere-1 2>nowhere && exit 9
+        heapwright-paint --shm --frames 30 --linger 60 --json >shm.json & shm=$!
+        until_said shm.json
+        heapwright msg frames --last 10 --json >covered
+        kill -TERM $session
+        wait $session"#
+    ));
+    assert_eq!(report(&outcome, "paint.json")["presented"], 60, "{}", outcome.tail());
+    let direct = report(&outcome, "direct");
+    let frames = direct["outputs"][0]["frames"].as_array().cloned().unwrap_or_default();
+    assert_eq!(frames.len(), 40, "{direct:#}\n{}", outcome.tail());
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1]["number"].as_u64(), pair[0]["number"].as_u64().map(|number| number + 1));
+        for time in ["drawn_us", "presented_us"] {
+            assert!(pair[1][time].as_u64() > pair[0][time].as_u64(), "{pair:#?}");
+        }
+    }
+    for frame in &frames {
+        let [surface] = frame["surfaces"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+            panic!("one surface: {frame:#}");
+        };
+        assert_eq!((&surface["zero_copy"], &surface["why"]), (&true.into(), &Value::Null), "{frame:#}");
+        assert!(surface["plane"].as_str().is_some_and(|plane| plane.starts_with("primary ")), "{frame:#}");
+        assert_eq!(surface["bytes"], 1024 * 768 * 4, "{frame:#}");
+        // It paints all of it each time.
+        assert_eq!(surface["damage_pixels"], 1024 * 768, "{frame:#}");
+    }
+    let text = |name| outcome.text(name).unwrap_or_default();
+    assert!(text("top").contains("% zero-copy  zero-copy on primary "), "{}", text("top"));
+    assert!(text("top").contains("frames/s\n") && text("top").contains("\nclient "), "{}", text("top"));
+    assert!(
+        text("nowhere").contains("there is no output \"Nowhere-1\"; it has Virtual-1"),
+        "{}",
+        text("nowhere")
+    );
+    let covered = report(&outcome, "covered");
+    let newest = covered["outputs"][0]["frames"].as_array().and_then(|frames| frames.last()).cloned();
+    let surfaces =
+        newest.as_ref().and_then(|frame| frame["surfaces"].as_array()).cloned().unwrap_or_default();
+    let why = |memory: &str| {
+        let of =
+            surfaces.iter().find(|surface| (surface["buffer"]["memory"] == "wl_shm") == (memory == "wl_shm"));
+        of.and_then(|surface| surface["why"].as_str()).map(str::to_owned)
+    };
+    assert_eq!(why("wl_shm").as_deref(), Some("it lies in wl_shm, which no display reads"), "{covered:#}");
+    assert_eq!(why("dma-buf").as_deref(), Some("something that is composed lies above it"), "{covered:#}");
+}
