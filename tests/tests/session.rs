@@ -294,3 +294,66 @@ fn each_frame_says_what_became_of_each_surface() {
     assert_eq!(why("wl_shm").as_deref(), Some("it lies in wl_shm, which no display reads"), "{covered:#}");
     assert_eq!(why("dma-buf").as_deref(), Some("something that is composed lies above it"), "{covered:#}");
 }
+
+/// A display with overlay planes: its name in configfs and in [`VKMS`]'s variables.
+const OVERLAYS: &str = r#"
+C=/sys/kernel/config/vkms/vkms-overlays
+mkdir $C $C/crtcs/crtc $C/encoders/enc $C/connectors/con
+plane() { mkdir $C/planes/$1; echo $2 >$C/planes/$1/type; ln -s $C/crtcs/crtc $C/planes/$1/possible_crtcs/; }
+plane primary 1; plane over0 0; plane over1 0
+ln -s $C/crtcs/crtc $C/encoders/enc/possible_crtcs/
+ln -s $C/encoders/enc $C/connectors/con/possible_encoders/
+echo 1 >$C/enabled
+udevadm settle
+card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+device=/dev/dri/$card
+debug=/sys/kernel/debug/dri/${card#card}
+"#;
+
+#[test]
+fn a_window_on_an_overlay_plane_looks_as_if_it_were_composed() {
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(90));
+    let scenario = scenario.kernel_argument("vkms.create_default_dev=0");
+    let script = format!(
+        r#"{VKMS}{OVERLAYS}{ASK}
+        cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there' & session=$!
+        until_there
+        show() {{ # NAME ARGUMENTS: a window that stays, with proofs of what is on the screen
+            name=$1; shift
+            heapwright-paint --still --frames 30 --linger 60 --json "$@" >$name.json & paint=$!
+            until_said $name.json
+            proof $name
+            heapwright msg frames --last 1 --json >$name.frames
+            kill $paint
+            wait $paint
+            while heapwright msg surfaces | grep -q window; do sleep 0.1; done
+        }}
+        show heap
+        proof empty
+        show shared --shm
+        show again
+        kill -TERM $session
+        wait $session"#
+    );
+    let outcome = scenario.run(&script).expect("a guest");
+    let how = |name: &str| {
+        let told = report(&outcome, &format!("{name}.frames"));
+        let surface = &told["outputs"][0]["frames"][0]["surfaces"][0];
+        (surface["plane"].as_str().map(str::to_owned), surface["zero_copy"].as_bool())
+    };
+    for name in ["heap", "again"] {
+        let (plane, zero_copy) = how(name);
+        assert_eq!(zero_copy, Some(true), "{name}\n{}", outcome.tail());
+        // The kernel's own word: the plane of that number shows memory from elsewhere.
+        let number = plane.as_deref().and_then(|plane| plane.strip_prefix("overlay ")).unwrap_or_default();
+        let state = outcome.text(&format!("{name}.state")).unwrap_or_default();
+        let section = state.split("plane[").find(|section| section.starts_with(&format!("{number}]")));
+        assert!(section.is_some_and(|plane| plane.contains("imported=yes")), "{plane:?}:\n{state}");
+    }
+    assert_eq!(how("shared"), (None, Some(false)), "{}", outcome.tail());
+    let crc = |name| last_crc(&outcome, name);
+    assert!(crc("heap").is_some() && crc("heap") != crc("empty"), "{}", outcome.tail());
+    assert_eq!(crc("heap"), crc("shared"), "the same picture on the plane and composed");
+    assert_eq!(crc("heap"), crc("again"), "and on the plane again");
+}
