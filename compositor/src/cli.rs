@@ -62,10 +62,25 @@ pub enum Command {
 }
 
 /// What to ask a running compositor.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum MsgCommand {
     /// Every surface, front to back: its buffer, in whose memory it lies, and whether it is shown without a copy or why not.
     Surfaces,
+    /// What became of each surface in the last frames: the plane that read it or why it was copied, its memory, its damage.
+    Frames {
+        /// Only this output, for instance Virtual-1.
+        #[arg(long, value_name = "NAME")]
+        output: Option<String>,
+        /// How many frames of each output.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        last: u32,
+    },
+    /// Watch it live: surfaces, planes, zero-copy or the reason against it, memory of each client. Ends with q or Ctrl-C.
+    Top {
+        /// Print once and end.
+        #[arg(long)]
+        once: bool,
+    },
 }
 
 /// Arguments of `heapwright session`.

@@ -10,6 +10,7 @@
 //! | [`shell`] | windows: placement, focus, move, resize, maximise, fullscreen |
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`] | from windows to elements, and the news of it back to clients |
+//! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`mod@explain`] | where buffers go on this machine, and why |
 //!
@@ -27,6 +28,7 @@ pub mod descriptors;
 pub mod dmabuf;
 pub mod explain;
 pub mod feedback;
+pub mod frames;
 pub mod guard;
 pub mod handlers;
 pub mod input;
@@ -44,3 +46,4 @@ pub mod screenshot;
 pub mod shell;
 pub mod state;
 pub mod surfaces;
+pub mod top;

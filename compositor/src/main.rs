@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Explain(args) => explain(&args),
-        Command::Msg { json, what } => match heapwright::msg::run(what, json) {
+        Command::Msg { json, what } => match heapwright::msg::run(&what, json) {
             Ok(text) => print(&text),
             Err(error) => fail(&error, 2),
         },

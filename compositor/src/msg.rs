@@ -1,8 +1,11 @@
 //! `heapwright msg`: what a running compositor answers, for people and for programs.
 
+use std::fmt::Write as _;
+
 use crate::{
     cli::MsgCommand,
-    ipc::{AskError, Reply, Request, Shown, SurfaceNow, ask},
+    ipc::{AskError, FrameNow, FrameSurface, FramesNow, Reply, Request, Shown, SurfaceNow, ask},
+    top,
 };
 
 /// Why there is nothing to print.
@@ -17,6 +20,17 @@ pub enum MsgError {
     /// The answer can't be told as JSON.
     #[error("cannot make JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The output is not known, or has shown nothing.
+    #[error("there is no output {name:?}; it has {known}")]
+    NoOutput {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The terminal fails.
+    #[error("the terminal cannot be used: {0}; --once prints once")]
+    Terminal(#[from] std::io::Error),
 }
 
 /// The surfaces of the running compositor.
@@ -26,7 +40,28 @@ pub enum MsgError {
 pub fn surfaces() -> Result<Vec<SurfaceNow>, MsgError> {
     match ask(Request::Surfaces)? {
         Reply::Surfaces(surfaces) => Ok(surfaces),
-        Reply::Error(_) => Err(MsgError::Other),
+        Reply::Frames(_) | Reply::Error(_) => Err(MsgError::Other),
+    }
+}
+
+/// The last frames of the running compositor, at most `last` of each output.
+///
+/// # Errors
+/// [`MsgError`] when it doesn't answer, or has no such output.
+pub fn frames(output: Option<&str>, last: u32) -> Result<FramesNow, MsgError> {
+    let asked = |output: Option<&str>| match ask(Request::Frames { output: output.map(str::to_owned), last })?
+    {
+        Reply::Frames(frames) => Ok(frames),
+        Reply::Surfaces(_) | Reply::Error(_) => Err(MsgError::Other),
+    };
+    let frames = asked(output)?;
+    match output {
+        Some(name) if frames.outputs.is_empty() => {
+            let known: Vec<_> = asked(None)?.outputs.into_iter().map(|known| known.output).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Err(MsgError::NoOutput { name: name.to_owned(), known })
+        }
+        _ => Ok(frames),
     }
 }
 
@@ -34,7 +69,7 @@ pub fn surfaces() -> Result<Vec<SurfaceNow>, MsgError> {
 ///
 /// # Errors
 /// [`MsgError`].
-pub fn run(what: MsgCommand, json: bool) -> Result<String, MsgError> {
+pub fn run(what: &MsgCommand, json: bool) -> Result<String, MsgError> {
     match what {
         MsgCommand::Surfaces => {
             let surfaces = surfaces()?;
@@ -43,6 +78,57 @@ pub fn run(what: MsgCommand, json: bool) -> Result<String, MsgError> {
             }
             Ok(surfaces.iter().map(|surface| describe(surface) + "\n").collect())
         }
+        MsgCommand::Frames { output, last } => {
+            let frames = frames(output.as_deref(), *last)?;
+            Ok(if json { serde_json::to_string_pretty(&frames)? + "\n" } else { describe_frames(&frames) })
+        }
+        MsgCommand::Top { once } => top::run(*once || json, json),
+    }
+}
+
+/// Frames, a line each, and a line for each of their surfaces.
+#[must_use]
+pub fn describe_frames(frames: &FramesNow) -> String {
+    let mut text = String::new();
+    for output in &frames.outputs {
+        for frame in &output.frames {
+            let FrameNow { number, drawn_us, presented_us, surfaces, unlisted } = frame;
+            let shown = presented_us.map_or_else(
+                || "on its way".to_owned(),
+                |presented| {
+                    format!("shown after {:.1} ms", presented.saturating_sub(*drawn_us) as f64 / 1000.0)
+                },
+            );
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{} frame {number}, {shown}", output.output);
+            for surface in surfaces {
+                let FrameSurface { id, role, buffer, bytes, damage_pixels, .. } = surface;
+                let _ = writeln!(
+                    text,
+                    "    {id} {role}: {} {} {} in {}, {bytes} bytes, {damage_pixels} pixels new: {}",
+                    buffer.size,
+                    buffer.format,
+                    buffer.modifier,
+                    buffer.memory,
+                    how(surface)
+                );
+            }
+            if *unlisted > 0 {
+                let _ = writeln!(text, "    and {unlisted} more");
+            }
+        }
+    }
+    text
+}
+
+/// How a frame showed a surface, in words.
+#[must_use]
+pub fn how(surface: &FrameSurface) -> String {
+    match (&surface.plane, &surface.why) {
+        (Some(plane), _) => format!("zero-copy on {plane}"),
+        (None, Some(why)) => format!("copied: {why}"),
+        (None, None) if surface.zero_copy => "zero-copy".to_owned(),
+        (None, None) => "covered".to_owned(),
     }
 }
 

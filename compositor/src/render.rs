@@ -25,7 +25,12 @@ use smithay::{
 };
 use tracing::debug;
 
-use crate::{cursor::Cursor, prescaled::Prescaled, state::Heapwright, surfaces};
+use crate::{
+    cursor::Cursor,
+    frames::{Drawn, Frame, Role},
+    prescaled::Prescaled,
+    state::Heapwright,
+};
 
 /// Colour of the screen where no window is.
 pub const BACKGROUND: [f32; 4] = [0.10, 0.11, 0.13, 1.0];
@@ -126,15 +131,15 @@ fn fits_in_fixed_point(from: (f64, f64), size: (f64, f64), place: Rectangle<i32,
 }
 
 /// Every surface that can be on a screen: windows with their popups, and a client's own pointer image.
-fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl FnMut(&WlSurface)) {
+fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl FnMut(&WlSurface, Role)) {
     for toplevel in space.elements().filter_map(|window| window.toplevel()) {
-        f(toplevel.wl_surface());
+        f(toplevel.wl_surface(), Role::Window);
         for (popup, _) in PopupManager::popups_for_surface(toplevel.wl_surface()) {
-            f(popup.wl_surface());
+            f(popup.wl_surface(), Role::Popup);
         }
     }
     if let Some(surface) = cursor.surface() {
-        f(surface);
+        f(surface, Role::Pointer);
     }
 }
 
@@ -145,18 +150,19 @@ impl Heapwright {
         self.seat.get_pointer().map(|pointer| pointer.current_location())
     }
 
-    /// After drawing `output`: remembers for each surface whether and how this output shows it.
-    pub fn remember_outputs(&self, output: &Output, states: &RenderElementStates) {
-        for_each_tree(&self.space, &self.cursor, |tree| {
+    /// After drawing `output`: remembers for each surface whether and how this output shows it, and writes that down.
+    pub fn remember_outputs(&self, output: &Output, drawn: &Drawn<'_>, frame: &mut Frame) {
+        for_each_tree(&self.space, &self.cursor, |tree, role| {
             with_surfaces_surface_tree(tree, |surface, data| {
                 update_surface_primary_scanout_output(
                     surface,
                     output,
                     data,
-                    states,
+                    drawn.states,
                     default_primary_scanout_output_compare,
                 );
-                surfaces::remember(surface, data, output, states);
+                let role = if surface == tree { role } else { Role::Subsurface };
+                self.record((surface, data), role, output, drawn, frame);
             });
         });
     }
@@ -165,7 +171,7 @@ impl Heapwright {
     #[must_use]
     pub fn take_feedback(&self, output: &Output, states: &RenderElementStates) -> OutputPresentationFeedback {
         let mut feedback = OutputPresentationFeedback::new(output);
-        for_each_tree(&self.space, &self.cursor, |tree| {
+        for_each_tree(&self.space, &self.cursor, |tree, _| {
             take_presentation_feedback_surface_tree(
                 tree,
                 &mut feedback,
@@ -179,7 +185,7 @@ impl Heapwright {
     /// Tells clients that now is a good time to draw the next frame.
     pub fn send_frames(&self, output: &Output) {
         let now: Duration = self.clock.now().into();
-        for_each_tree(&self.space, &self.cursor, |tree| {
+        for_each_tree(&self.space, &self.cursor, |tree, _| {
             send_frames_surface_tree(tree, output, now, Some(HIDDEN_FRAME), surface_primary_scanout_output);
         });
     }

@@ -39,6 +39,7 @@ use crate::{
     descriptors::Inherited,
     dmabuf::{DmabufGlobalState, FeedbackError},
     feedback,
+    frames::Buffers,
     ipc::Server,
     memory::Memory,
     negotiation::{Account, Negotiations},
@@ -97,6 +98,8 @@ pub struct Heapwright {
     pub protocols: Protocols,
     /// Buffers in shared memory that are in the report already.
     pub noted: HashSet<ObjectId>,
+    /// What is known of clients' buffers.
+    pub buffers: Buffers,
     /// linux-dmabuf: its global, and who was told what.
     pub dmabuf: DmabufGlobalState,
     /// Windows and outputs, and where they are.
@@ -221,6 +224,7 @@ impl Heapwright {
             clock,
             protocols,
             noted: HashSet::new(),
+            buffers: Buffers::default(),
             dmabuf,
             space: Space::default(),
             unmapped: Vec::new(),

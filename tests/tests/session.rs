@@ -234,3 +234,126 @@ fn a_menu_opens_above_its_window_and_a_click_elsewhere_closes_it() {
     assert_eq!(popup("closed"), None, "{}", outcome.tail());
     assert!(size_of(&outcome, "closed", "window").is_some(), "the window stays: {}", outcome.tail());
 }
+
+#[test]
+fn each_frame_says_what_became_of_each_surface() {
+    let outcome = session(&format!(
+        r#"{ASK}
+        cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there; \
+            exec heapwright-paint --fullscreen --frames 60 --linger 60 --json' >paint.json &
+        session=$!
+        until_there
+        until_said paint.json
+        heapwright msg frames --last 40 --json >direct
+        heapwright msg top --once >top
+        heapwright msg frames --output Nowhere-1 2>nowhere && exit 9
+        heapwright-paint --shm --frames 30 --linger 60 --json >shm.json & shm=$!
+        until_said shm.json
+        heapwright msg frames --last 10 --json >covered
+        kill -TERM $session
+        wait $session"#
+    ));
+    assert_eq!(report(&outcome, "paint.json")["presented"], 60, "{}", outcome.tail());
+    let direct = report(&outcome, "direct");
+    let frames = direct["outputs"][0]["frames"].as_array().cloned().unwrap_or_default();
+    assert_eq!(frames.len(), 40, "{direct:#}\n{}", outcome.tail());
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1]["number"].as_u64(), pair[0]["number"].as_u64().map(|number| number + 1));
+        for time in ["drawn_us", "presented_us"] {
+            assert!(pair[1][time].as_u64() > pair[0][time].as_u64(), "{pair:#?}");
+        }
+    }
+    for frame in &frames {
+        let [surface] = frame["surfaces"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+            panic!("one surface: {frame:#}");
+        };
+        assert_eq!((&surface["zero_copy"], &surface["why"]), (&true.into(), &Value::Null), "{frame:#}");
+        assert!(surface["plane"].as_str().is_some_and(|plane| plane.starts_with("primary ")), "{frame:#}");
+        assert_eq!(surface["bytes"], 1024 * 768 * 4, "{frame:#}");
+        // It paints all of it each time.
+        assert_eq!(surface["damage_pixels"], 1024 * 768, "{frame:#}");
+    }
+    let text = |name| outcome.text(name).unwrap_or_default();
+    assert!(text("top").contains("% zero-copy  zero-copy on primary "), "{}", text("top"));
+    assert!(text("top").contains("frames/s\n") && text("top").contains("\nclient "), "{}", text("top"));
+    assert!(
+        text("nowhere").contains("there is no output \"Nowhere-1\"; it has Virtual-1"),
+        "{}",
+        text("nowhere")
+    );
+    let covered = report(&outcome, "covered");
+    let newest = covered["outputs"][0]["frames"].as_array().and_then(|frames| frames.last()).cloned();
+    let surfaces =
+        newest.as_ref().and_then(|frame| frame["surfaces"].as_array()).cloned().unwrap_or_default();
+    let why = |memory: &str| {
+        let of =
+            surfaces.iter().find(|surface| (surface["buffer"]["memory"] == "wl_shm") == (memory == "wl_shm"));
+        of.and_then(|surface| surface["why"].as_str()).map(str::to_owned)
+    };
+    assert_eq!(why("wl_shm").as_deref(), Some("it lies in wl_shm, which no display reads"), "{covered:#}");
+    assert_eq!(why("dma-buf").as_deref(), Some("something that is composed lies above it"), "{covered:#}");
+}
+
+/// A display with overlay planes: its name in configfs and in [`VKMS`]'s variables.
+const OVERLAYS: &str = r#"
+C=/sys/kernel/config/vkms/vkms-overlays
+mkdir $C $C/crtcs/crtc $C/encoders/enc $C/connectors/con
+plane() { mkdir $C/planes/$1; echo $2 >$C/planes/$1/type; ln -s $C/crtcs/crtc $C/planes/$1/possible_crtcs/; }
+plane primary 1; plane over0 0; plane over1 0
+ln -s $C/crtcs/crtc $C/encoders/enc/possible_crtcs/
+ln -s $C/encoders/enc $C/connectors/con/possible_encoders/
+echo 1 >$C/enabled
+udevadm settle
+card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+device=/dev/dri/$card
+debug=/sys/kernel/debug/dri/${card#card}
+"#;
+
+#[test]
+fn a_window_on_an_overlay_plane_looks_as_if_it_were_composed() {
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(90));
+    let scenario = scenario.kernel_argument("vkms.create_default_dev=0");
+    let script = format!(
+        r#"{VKMS}{OVERLAYS}{ASK}
+        cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there' & session=$!
+        until_there
+        show() {{ # NAME ARGUMENTS: a window that stays, with proofs of what is on the screen
+            name=$1; shift
+            heapwright-paint --still --frames 30 --linger 60 --json "$@" >$name.json & paint=$!
+            until_said $name.json
+            proof $name
+            heapwright msg frames --last 1 --json >$name.frames
+            kill $paint
+            wait $paint
+            while heapwright msg surfaces | grep -q window; do sleep 0.1; done
+        }}
+        show heap
+        proof empty
+        show shared --shm
+        show again
+        kill -TERM $session
+        wait $session"#
+    );
+    let outcome = scenario.run(&script).expect("a guest");
+    let how = |name: &str| {
+        let told = report(&outcome, &format!("{name}.frames"));
+        let surface = &told["outputs"][0]["frames"][0]["surfaces"][0];
+        (surface["plane"].as_str().map(str::to_owned), surface["zero_copy"].as_bool())
+    };
+    for name in ["heap", "again"] {
+        let (plane, zero_copy) = how(name);
+        assert_eq!(zero_copy, Some(true), "{name}\n{}", outcome.tail());
+        // The kernel's own word: the plane of that number shows memory from elsewhere.
+        let number = plane.as_deref().and_then(|plane| plane.strip_prefix("overlay ")).unwrap_or_default();
+        let state = outcome.text(&format!("{name}.state")).unwrap_or_default();
+        let section = state.split("plane[").find(|section| section.starts_with(&format!("{number}]")));
+        assert!(section.is_some_and(|plane| plane.contains("imported=yes")), "{plane:?}:\n{state}");
+    }
+    assert_eq!(how("shared"), (None, Some(false)), "{}", outcome.tail());
+    let crc = |name| last_crc(&outcome, name);
+    assert!(crc("heap").is_some() && crc("heap") != crc("empty"), "{}", outcome.tail());
+    assert_eq!(crc("heap"), crc("shared"), "the same picture on the plane and composed");
+    assert_eq!(crc("heap"), crc("again"), "and on the plane again");
+}

@@ -17,7 +17,7 @@ use smithay::{
         },
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
-    utils::{Monotonic, Transform},
+    utils::{Monotonic, Scale, Transform},
     wayland::presentation::Refresh,
 };
 use tracing::warn;
@@ -25,6 +25,7 @@ use tracing::warn;
 use super::{Backend, pace::Pace};
 use crate::{
     feedback::{Source, USUAL, device_without_display, renderer_pairs},
+    frames::{Drawn, Ring},
     memory::{Canvas, CanvasError},
     render::{self, BACKGROUND},
     state::Heapwright,
@@ -48,6 +49,7 @@ pub struct Headless {
     drawn: Vec<u64>,
     frames: u64,
     pace: Pace,
+    ring: Ring,
 }
 
 /// Why there is no headless output.
@@ -97,6 +99,7 @@ impl Headless {
             drawn,
             frames: 0,
             pace: Pace::default(),
+            ring: Ring::default(),
         }));
         state.add_keyboard();
         state.add_pointer();
@@ -116,6 +119,12 @@ impl Headless {
         let index = self.kept.unwrap_or(self.front);
         let canvas = &self.canvases[index];
         Ok((canvas.width(), canvas.height(), canvas.pitch(), canvas.copy()?))
+    }
+
+    /// The output and its last frames.
+    #[must_use]
+    pub fn ring(&self) -> (&Output, &Ring) {
+        (&self.output, &self.ring)
     }
 
     /// The renderer.
@@ -176,7 +185,23 @@ fn draw(state: &mut Heapwright) {
     let now: Duration = state.clock.now().into();
     let period = refresh();
     let wait = period - Duration::from_nanos((now.as_nanos() % period.as_nanos()) as u64);
-    state.remember_outputs(&output, &states);
+    let mut frame = headless.ring.begin();
+    let drawn = Drawn {
+        elements: &elements,
+        scale: Scale::from(output.current_scale().fractional_scale()),
+        states: &states,
+        memory: true,
+        primary: 0,
+        overlays: 0,
+        on_overlays: &[],
+    };
+    state.remember_outputs(&output, &drawn, &mut frame);
+    let Backend::Headless(headless) = &mut state.backend else { return };
+    if changed {
+        headless.ring.keep(frame, now);
+    } else {
+        headless.ring.discard(frame);
+    }
     let mut feedback = Some(state.take_feedback(&output, &states));
     let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
         shown(state, &output, feedback.take());
@@ -202,6 +227,7 @@ fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresent
     }
     state.send_frames(output);
     let Backend::Headless(headless) = &mut state.backend else { return };
+    headless.ring.presented(now.into());
     if headless.pace.shown() {
         state.events.insert_idle(draw);
     }

@@ -19,7 +19,11 @@ use smithay::{
             compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
         },
         libinput::{LibinputInputBackend, LibinputSessionInterface},
-        renderer::{Bind, pixman::PixmanRenderer},
+        renderer::{
+            Bind,
+            element::{Element as _, Id},
+            pixman::PixmanRenderer,
+        },
         session::{Event as SessionEvent, Session as _, libseat::LibSeatSession},
     },
     desktop::utils::OutputPresentationFeedback,
@@ -29,12 +33,12 @@ use smithay::{
             EventLoop, LoopHandle,
             timer::{TimeoutAction, Timer},
         },
-        drm::control::{Device as _, Mode, ModeTypeFlags, connector, crtc},
+        drm::control::{Device as _, Mode, ModeTypeFlags, connector, crtc, plane, property},
         input::{DeviceCapability, Libinput},
         rustix::fs::OFlags,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
-    utils::{DeviceFd, Monotonic, Time, Transform},
+    utils::{DeviceFd, Monotonic, Physical, Rectangle, Scale, Time, Transform},
     wayland::presentation::Refresh,
 };
 use tracing::{debug, error, info, warn};
@@ -46,6 +50,7 @@ use super::{
 };
 use crate::{
     feedback::{Source, USUAL, renderer_pairs},
+    frames::{self, Drawn, Lit, Ring},
     memory::{PlaneOf, ScreenAllocator},
     render::{self, BACKGROUND},
     state::Heapwright,
@@ -79,6 +84,12 @@ struct Head {
     pace: Pace,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
     direct: Option<bool>,
+    ring: Ring,
+    /// Planes that can lie above the primary one, front to back.
+    overlays: Vec<Overlay>,
+    /// What was on them in the frame given last, and on which.
+    on_overlays: Vec<(Id, Rectangle<i32, Physical>)>,
+    overlay_ids: Vec<Option<u32>>,
 }
 
 /// Why there is no session on a KMS device.
@@ -247,6 +258,11 @@ impl Kms {
         Source { device: self.device.device_id(), size: USUAL, formats: renderer_pairs(&self.renderer) }
     }
 
+    /// Every output with its last frames.
+    pub fn rings(&self) -> impl Iterator<Item = (&Output, &Ring)> {
+        self.heads.values().map(|head| (&head.output, &head.ring))
+    }
+
     /// The primary plane of `output`.
     #[must_use]
     pub fn primary_plane(&self, output: &Output) -> Option<PlaneOf<'_>> {
@@ -278,6 +294,61 @@ impl Kms {
             head.pace.nothing();
         }
         self.schedule_all(events);
+    }
+}
+
+/// A plane above the primary one, with the kernel's names of its place.
+#[derive(Debug)]
+struct Overlay {
+    plane: plane::Handle,
+    /// `CRTC_X`, `CRTC_Y`, `CRTC_W`, `CRTC_H`.
+    place: [property::Handle; 4],
+}
+
+/// The planes that Smithay puts elements on, in the order in which it tries them.
+fn overlays(compositor: &Compositor) -> Vec<Overlay> {
+    let surface = compositor.surface();
+    if surface.is_legacy() {
+        return Vec::new();
+    }
+    let mut planes: Vec<_> =
+        surface.planes().overlay.iter().map(|plane| (plane.zpos.unwrap_or_default(), plane.handle)).collect();
+    planes.sort_by_key(|(zpos, _)| std::cmp::Reverse(*zpos));
+    let names = |plane: plane::Handle| {
+        let properties = surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd()));
+        let properties = properties.ok()?;
+        let handle = |name: &str| properties.get(name).map(property::Info::handle);
+        let place = [handle("CRTC_X")?, handle("CRTC_Y")?, handle("CRTC_W")?, handle("CRTC_H")?];
+        Some(Overlay { plane, place })
+    };
+    planes.into_iter().filter_map(|(_, plane)| names(plane)).collect()
+}
+
+impl Head {
+    /// Asks the kernel which plane shows what, if that is not what it was: Smithay does not say.
+    fn name_overlays(&mut self, on_overlays: Vec<(Id, Rectangle<i32, Physical>)>) {
+        if on_overlays == self.on_overlays {
+            return;
+        }
+        let lit: Vec<_> = match on_overlays.is_empty() {
+            true => Vec::new(),
+            false => self.overlays.iter().filter_map(|overlay| self.lit(overlay)).collect(),
+        };
+        let places: Vec<_> = on_overlays.iter().map(|(_, place)| *place).collect();
+        self.overlay_ids = frames::assign(&places, &lit);
+        self.on_overlays = on_overlays;
+    }
+
+    fn lit(&self, overlay: &Overlay) -> Option<Lit> {
+        let values = self.compositor.surface().get_properties(overlay.plane).ok()?;
+        let value = |wanted: property::Handle| {
+            let (_, value) = values.iter().find(|(handle, _)| **handle == wanted)?;
+            // Signed, in 64 bits of which DRM uses 32.
+            i32::try_from(*value as i64).ok()
+        };
+        let [x, y, width, height] = overlay.place.map(value);
+        let place = Rectangle::new((x?, y?).into(), (width?, height?).into());
+        (!place.is_empty()).then(|| Lit { plane: overlay.plane.into(), place })
     }
 }
 
@@ -461,7 +532,17 @@ fn light(
     .map_err(|error| dark(error.to_string()))?;
     info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
 
-    kms.heads.insert(crtc, Head { output: output.clone(), compositor, pace: Pace::default(), direct: None });
+    let head = Head {
+        output: output.clone(),
+        overlays: overlays(&compositor),
+        compositor,
+        pace: Pace::default(),
+        direct: None,
+        ring: Ring::default(),
+        on_overlays: Vec::new(),
+        overlay_ids: Vec::new(),
+    };
+    kms.heads.insert(crtc, head);
     output.create_global::<Heapwright>(&state.display);
     state.space.map_output(&output, (x, 0));
     Ok(())
@@ -492,8 +573,10 @@ fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     }
     let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
     let is_empty = frame.is_empty;
-    let states = frame.states.clone();
-    drop(frame);
+    let scale = Scale::from(output.current_scale().fractional_scale());
+    let place = |element: &&render::OutputElement| (element.id().clone(), element.geometry(scale));
+    let on_overlays: Vec<_> = frame.overlay_elements.iter().map(place).collect();
+    let states = frame.states;
     if head.direct != Some(direct) && !is_empty {
         head.direct = Some(direct);
         info!(
@@ -501,8 +584,21 @@ fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
             direct, "frames of the primary plane: a client's own buffer, or composed"
         );
     }
-    state.remember_outputs(&output, &states);
+    let mut record = head.ring.begin();
+    let drawn = Drawn {
+        elements: &elements,
+        scale,
+        states: &states,
+        memory: false,
+        primary: head.compositor.plane().into(),
+        overlays: head.overlays.len(),
+        on_overlays: &on_overlays,
+    };
+    state.remember_outputs(&output, &drawn, &mut record);
     if is_empty {
+        if let Some(head) = state.backend.head(crtc) {
+            head.ring.discard(record);
+        }
         // Nothing to show, but clients that asked for a frame callback must hear of the next refresh.
         at_next_refresh(state, crtc, &output);
         return;
@@ -511,8 +607,14 @@ fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let Backend::Kms(kms) = &mut state.backend else { return };
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
     match head.compositor.queue_frame(Some(feedback)) {
-        Ok(()) => head.pace.submitted(),
+        Ok(()) => {
+            head.pace.submitted();
+            head.name_overlays(on_overlays);
+            frames::name_overlays(&mut record, &head.overlay_ids);
+            head.ring.keep(record, state.clock.now().into());
+        }
         Err(error) => {
+            head.ring.discard(record);
             debug!(output = output.name(), %error, "frame was not taken");
             retry(state, crtc);
         }
@@ -591,6 +693,7 @@ fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option<DrmEventMe
         None => Kind::Vsync,
     };
     let sequence = metadata.map_or(0, |metadata| u64::from(metadata.sequence));
+    head.ring.presented(hardware.unwrap_or(now).into());
     match head.compositor.frame_submitted() {
         Ok(feedback) => {
             if let Some(mut feedback) = feedback.flatten() {

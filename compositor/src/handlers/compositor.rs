@@ -101,6 +101,7 @@ impl Heapwright {
 impl BufferHandler for Heapwright {
     fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
         self.noted.remove(&buffer.id());
+        self.buffers.forget(buffer);
     }
 }
 

@@ -4,11 +4,18 @@ use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
 use serde::{Deserialize, Serialize};
 
 /// A question to the compositor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Which surfaces there are, in what memory they lie and how they are shown: [`Reply::Surfaces`].
     Surfaces,
+    /// What became of each surface in the last frames: [`Reply::Frames`].
+    Frames {
+        /// Only this output.
+        output: Option<String>,
+        /// At most so many of each.
+        last: u32,
+    },
 }
 
 /// An answer.
@@ -17,6 +24,8 @@ pub enum Request {
 pub enum Reply {
     /// Every surface with a buffer, front to back.
     Surfaces(Vec<SurfaceNow>),
+    /// The last frames of outputs.
+    Frames(FramesNow),
     /// The request was not understood.
     Error(String),
 }
@@ -73,6 +82,75 @@ pub struct Shown {
     pub zero_copy: bool,
     /// If not, why it is copied.
     pub why: Option<String>,
+}
+
+/// The last frames of outputs, and what clients hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FramesNow {
+    /// By name.
+    pub outputs: Vec<OutputFrames>,
+    /// Clients with buffers that were on a surface, by process.
+    pub clients: Vec<ClientNow>,
+}
+
+/// What one client's buffers take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientNow {
+    /// Its process.
+    pub pid: i32,
+    /// Living buffers that were on a surface.
+    pub buffers: u64,
+    /// Their memory, bytes; one that is shared by several buffers counts for each.
+    pub bytes: u64,
+}
+
+/// The last frames of one output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputFrames {
+    /// The output.
+    pub output: String,
+    /// Frames in a thousand seconds that it can show.
+    pub refresh_millihertz: u32,
+    /// Oldest first.
+    pub frames: Vec<FrameNow>,
+}
+
+/// One frame of an output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrameNow {
+    /// Counted from 1 on its output.
+    pub number: u64,
+    /// When it was given to the display: microseconds of the clock of presentation feedback.
+    pub drawn_us: u64,
+    /// When it was on the screen, on the same clock; none while it is on its way.
+    pub presented_us: Option<u64>,
+    /// What became of each surface.
+    pub surfaces: Vec<FrameSurface>,
+    /// Surfaces beyond what is kept of one frame.
+    pub unlisted: u32,
+}
+
+/// What became of a surface in a frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrameSurface {
+    /// As in [`SurfaceNow::id`].
+    pub id: String,
+    /// As in [`SurfaceNow::role`].
+    pub role: String,
+    /// The plane that read the client's own buffer: `primary 31`, `overlay 40`.
+    pub plane: Option<String>,
+    /// Whether there was one.
+    pub zero_copy: bool,
+    /// Whether anything of it was to be seen.
+    pub visible: bool,
+    /// Why it was copied.
+    pub why: Option<String>,
+    /// Its buffer.
+    pub buffer: BufferNow,
+    /// Memory of that buffer, bytes.
+    pub bytes: u64,
+    /// Pixels that the client said it changed since the output's frame before.
+    pub damage_pixels: u64,
 }
 
 impl SurfaceNow {

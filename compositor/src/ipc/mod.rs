@@ -7,7 +7,10 @@ mod message;
 mod server;
 
 pub use ask::{AskError, ask};
-pub use message::{BufferNow, Reply, Request, Shown, SurfaceNow, SurfacePlane};
+pub use message::{
+    BufferNow, ClientNow, FrameNow, FrameSurface, FramesNow, OutputFrames, Reply, Request, Shown, SurfaceNow,
+    SurfacePlane,
+};
 pub use server::{ServeError, Server};
 
 use std::path::{Path, PathBuf};

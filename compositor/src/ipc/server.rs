@@ -191,11 +191,10 @@ mod tests {
     fn with_server<T: Send + 'static>(ask: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
         let directory = tempfile::tempdir().expect("a directory");
         let mut events = EventLoop::<usize>::try_new().expect("an event loop");
-        let _server =
-            Server::start(&events.handle(), directory.path(), "wayland-7", |surfaces, Request::Surfaces| {
-                Reply::Error("x".repeat(*surfaces))
-            })
-            .expect("a server");
+        let _server = Server::start(&events.handle(), directory.path(), "wayland-7", |surfaces, _| {
+            Reply::Error("x".repeat(*surfaces))
+        })
+        .expect("a server");
         let path = socket_path(directory.path(), "wayland-7");
         let asking = thread::spawn(move || ask(path));
         // Far more than any socket holds, so that the answer goes out in parts.

@@ -1,0 +1,204 @@
+//! A drawn frame written down, and answers made of it.
+
+use std::{cell::RefCell, time::Duration};
+
+use smithay::{
+    backend::renderer::{
+        element::{Element as _, Id, RenderElementPresentationState as Presented, RenderElementStates},
+        utils::{CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
+    },
+    output::Output,
+    reexports::wayland_server::{Resource as _, protocol::wl_surface::WlSurface},
+    utils::{Physical, Rectangle, Scale},
+    wayland::compositor::SurfaceData,
+};
+
+use super::{Facts, Frame, Kind, Plane, Ring, Role, Seen, Verdict};
+use crate::{
+    backend::Backend,
+    ipc::{FrameNow, FrameSurface, FramesNow, OutputFrames},
+    render::OutputElement,
+    state::Heapwright,
+};
+
+/// A frame just drawn, before its elements are gone.
+#[allow(missing_debug_implementations, reason = "the elements have none")]
+pub struct Drawn<'a> {
+    /// What it shows, front to back.
+    pub elements: &'a [OutputElement],
+    /// The output's scale.
+    pub scale: Scale<f64>,
+    /// What became of each element.
+    pub states: &'a RenderElementStates,
+    /// There is no display.
+    pub memory: bool,
+    /// The kernel's id of the primary plane.
+    pub primary: u32,
+    /// How many overlay planes the output has.
+    pub overlays: usize,
+    /// What is on overlay planes, front to back.
+    pub on_overlays: &'a [(Id, Rectangle<i32, Physical>)],
+}
+
+/// How each output showed a surface last.
+#[derive(Debug, Default)]
+struct Last(RefCell<Vec<(Output, Verdict, CommitCounter)>>);
+
+/// How each output shows a surface now: those on which it is to be seen.
+#[must_use]
+pub fn shown(data: &SurfaceData) -> Vec<(Output, Verdict)> {
+    let Some(last) = data.data_map.get::<Last>() else { return Vec::new() };
+    last.0.borrow().iter().map(|(output, verdict, _)| (output.clone(), *verdict)).collect()
+}
+
+impl Drawn<'_> {
+    fn is_beneath(&self, id: &Id) -> bool {
+        let Some(index) = self.elements.iter().position(|element| element.id() == id) else { return false };
+        let (above, from) = self.elements.split_at(index);
+        let Some(place) = from.first().map(|element| element.geometry(self.scale)) else { return false };
+        above.iter().any(|other| {
+            let composed = self
+                .states
+                .element_render_state(other.id().clone())
+                .is_some_and(|state| matches!(state.presentation_state, Presented::Rendering { .. }));
+            composed && other.geometry(self.scale).overlaps(place)
+        })
+    }
+
+    fn verdict(&self, id: &Id, kind: Kind, scaled: bool) -> Option<Verdict> {
+        let state = self.states.element_render_state(id.clone())?;
+        let refused = match state.presentation_state {
+            Presented::ZeroCopy => return Some(Verdict::ZeroCopy),
+            Presented::Skipped => return Some(Verdict::Hidden),
+            Presented::Rendering { reason } => reason,
+        };
+        let facts = Facts {
+            kind,
+            screen_is_memory: self.memory,
+            refused,
+            scaled,
+            beneath: kind == Kind::DmaBuf && self.is_beneath(id),
+            overlays: self.overlays,
+            taken: self.on_overlays.len(),
+        };
+        Some(Verdict::Composed(facts.reason()))
+    }
+
+    /// Its place in [`Drawn::on_overlays`] stands for the id of an overlay plane until the kernel is asked.
+    fn plane(&self, id: &Id, verdict: Verdict) -> Option<Plane> {
+        if verdict != Verdict::ZeroCopy {
+            return None;
+        }
+        let overlay = self.on_overlays.iter().position(|(other, _)| other == id);
+        Some(match overlay {
+            Some(index) => Plane::Overlay(u32::try_from(index).ok()),
+            None => Plane::Primary(self.primary),
+        })
+    }
+}
+
+/// Whether the picture is shown at another size than it has.
+fn is_scaled(state: &RendererSurfaceState, scale: Scale<f64>) -> bool {
+    let Some(view) = state.view() else { return false };
+    let shown = view.dst.to_f64().to_physical(scale);
+    let has = view.src.size.to_physical(f64::from(state.buffer_scale()));
+    (shown.w - has.w).abs() > 0.5 || (shown.h - has.h).abs() > 0.5
+}
+
+/// Puts the kernel's ids in the place of those that [`Drawn::plane`] left.
+pub(crate) fn name_overlays(frame: &mut Frame, planes: &[Option<u32>]) {
+    for seen in &mut frame.surfaces {
+        if let Some(Plane::Overlay(plane)) = &mut seen.plane {
+            let index = plane.and_then(|index| usize::try_from(index).ok());
+            *plane = index.and_then(|index| planes.get(index).copied().flatten());
+        }
+    }
+}
+
+impl Heapwright {
+    /// Writes down how `output` has drawn a surface.
+    pub(crate) fn record(
+        &self,
+        (surface, data): (&WlSurface, &SurfaceData),
+        role: Role,
+        output: &Output,
+        drawn: &Drawn<'_>,
+        frame: &mut Frame,
+    ) {
+        let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return };
+        let Ok(state) = state.lock() else { return };
+        let id = Id::from_wayland_resource(surface);
+        let buffer = state.buffer().and_then(|buffer| self.buffers.get(&self.display, buffer));
+        let verdict = buffer
+            .as_ref()
+            .and_then(|buffer| drawn.verdict(&id, buffer.kind, is_scaled(&state, drawn.scale)));
+        data.data_map.insert_if_missing(Last::default);
+        let Some(last) = data.data_map.get::<Last>() else { return };
+        let mut last = last.0.borrow_mut();
+        let index = last.iter().position(|(known, ..)| known == output);
+        let since = index.and_then(|index| last.get(index)).map(|(.., commit)| *commit);
+        let (Some(buffer), Some(verdict)) = (buffer, verdict) else {
+            last.retain(|(known, ..)| known != output);
+            return;
+        };
+        let damage = state
+            .damage_since(since)
+            .iter()
+            .map(|area| u64::from(area.size.w.unsigned_abs()) * u64::from(area.size.h.unsigned_abs()))
+            .fold(0, u64::saturating_add);
+        match (verdict, index.and_then(|index| last.get_mut(index))) {
+            (Verdict::Hidden, _) => last.retain(|(known, ..)| known != output),
+            (_, Some(entry)) => (entry.1, entry.2) = (verdict, state.current_commit()),
+            (_, None) => last.push((output.clone(), verdict, state.current_commit())),
+        }
+        let (surface, plane) = (surface.id().protocol_id(), drawn.plane(&id, verdict));
+        frame.push(Seen { surface, role, buffer, verdict, plane, damage });
+    }
+
+    /// The last frames of every output, or of one, and what clients hold.
+    #[must_use]
+    pub fn frames(&self, output: Option<&str>, count: usize) -> FramesNow {
+        let told = |(output, ring): (&Output, &Ring)| OutputFrames {
+            output: output.name(),
+            refresh_millihertz: output.current_mode().map_or(0, |mode| mode.refresh.unsigned_abs()),
+            frames: ring.last(count).map(tell).collect(),
+        };
+        let wanted = |(known, _): &(&Output, &Ring)| output.is_none_or(|name| known.name() == name);
+        let mut outputs: Vec<_> = match &self.backend {
+            Backend::Detached => Vec::new(),
+            Backend::Headless(headless) => [headless.ring()].into_iter().filter(wanted).map(told).collect(),
+            Backend::Kms(kms) => kms.rings().filter(wanted).map(told).collect(),
+        };
+        outputs.sort_by(|a, b| a.output.cmp(&b.output));
+        FramesNow { outputs, clients: self.buffers.clients() }
+    }
+}
+
+fn tell(frame: &Frame) -> FrameNow {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let surface = |seen: &Seen| FrameSurface {
+        id: format!("{}.{}", seen.buffer.pid, seen.surface),
+        role: seen.role.name().to_owned(),
+        plane: seen.plane.map(|plane| match plane {
+            Plane::Primary(id) => format!("primary {id}"),
+            Plane::Overlay(Some(id)) => format!("overlay {id}"),
+            Plane::Overlay(None) => "overlay".to_owned(),
+        }),
+        zero_copy: seen.verdict == Verdict::ZeroCopy,
+        visible: seen.verdict != Verdict::Hidden,
+        why: match seen.verdict {
+            Verdict::Composed(reason) => Some(reason.to_string()),
+            Verdict::ZeroCopy | Verdict::Hidden => None,
+        },
+        buffer: seen.buffer.told(),
+        bytes: seen.buffer.bytes,
+        damage_pixels: seen.damage,
+    };
+    FrameNow {
+        number: frame.number,
+        drawn_us: micros(frame.drawn),
+        presented_us: frame.presented.map(micros),
+        surfaces: frame.surfaces.iter().map(surface).collect(),
+        unlisted: frame.unlisted,
+    }
+}

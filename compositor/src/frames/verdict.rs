@@ -1,0 +1,142 @@
+//! How an output shows a surface and, where it copies, why: in our own words, from what the display and the frame say.
+
+use smithay::backend::renderer::element::RenderingReason;
+
+/// In what a surface's picture lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Shared memory.
+    SharedMemory,
+    /// One colour without memory.
+    Colour,
+    /// A dma-buf.
+    DmaBuf,
+}
+
+/// What is known of a surface that was composed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// In what it lies.
+    pub kind: Kind,
+    /// The output is memory: there is no display.
+    pub screen_is_memory: bool,
+    /// What stopped Smithay's assignment of planes, if it says so.
+    pub refused: Option<RenderingReason>,
+    /// Its picture is shown larger or smaller than it is.
+    pub scaled: bool,
+    /// Something that is composed lies above it.
+    pub beneath: bool,
+    /// Overlay planes of the output.
+    pub overlays: usize,
+    /// Those that show something else.
+    pub taken: usize,
+}
+
+/// Why a surface is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no display.
+    ScreenIsMemory,
+    /// No device reads it.
+    SharedMemory,
+    /// Nothing to read.
+    Colour,
+    /// Format or modifier.
+    Format,
+    /// A test of the frame, or the import, failed.
+    Refused {
+        /// And it was to be scaled.
+        scaled: bool,
+    },
+    /// Below something composed.
+    Beneath,
+    /// Planes there are, but all are in use.
+    Taken(usize),
+    /// The output has one plane, and the surface is not all that it shows.
+    NotAlone,
+}
+
+impl Facts {
+    /// The reason that an engineer would name first.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match (self.kind, self.refused) {
+            _ if self.screen_is_memory => Reason::ScreenIsMemory,
+            (Kind::SharedMemory, _) => Reason::SharedMemory,
+            (Kind::Colour, _) => Reason::Colour,
+            (Kind::DmaBuf, Some(RenderingReason::FormatUnsupported)) => Reason::Format,
+            (Kind::DmaBuf, Some(RenderingReason::ScanoutFailed)) => Reason::Refused { scaled: self.scaled },
+            (Kind::DmaBuf, None) if self.beneath => Reason::Beneath,
+            (Kind::DmaBuf, None) if self.overlays > 0 && self.taken >= self.overlays => {
+                Reason::Taken(self.overlays)
+            }
+            (Kind::DmaBuf, None) => Reason::NotAlone,
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Reason::ScreenIsMemory => f.write_str("the screen is memory: all is composed into it"),
+            Reason::SharedMemory => f.write_str("it lies in wl_shm, which no display reads"),
+            Reason::Colour => f.write_str("it is one colour, without memory to read"),
+            Reason::Format => f.write_str("no plane takes its format and modifier"),
+            Reason::Refused { scaled: false } => f.write_str("the display refused it in a test of the frame"),
+            Reason::Refused { scaled: true } => {
+                f.write_str("the display refused to scale it in a test of the frame")
+            }
+            Reason::Beneath => f.write_str("something that is composed lies above it"),
+            Reason::Taken(1) => f.write_str("the overlay plane shows something else"),
+            Reason::Taken(planes) => write!(f, "all {planes} overlay planes show something else"),
+            Reason::NotAlone => {
+                f.write_str("it is not all that the output shows, and no other plane is free for it")
+            }
+        }
+    }
+}
+
+/// How an output shows a surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A plane reads the client's own buffer.
+    ZeroCopy,
+    /// It is drawn into the output's own buffer.
+    Composed(Reason),
+    /// Nothing of it is to be seen.
+    Hidden,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_is_the_one_that_would_hold_even_if_the_others_were_gone() {
+        let open = Facts {
+            kind: Kind::DmaBuf,
+            screen_is_memory: false,
+            refused: None,
+            scaled: false,
+            beneath: false,
+            overlays: 0,
+            taken: 0,
+        };
+        let format = Some(RenderingReason::FormatUnsupported);
+        let failed = Some(RenderingReason::ScanoutFailed);
+        for (facts, reason) in [
+            (open, Reason::NotAlone),
+            (Facts { screen_is_memory: true, kind: Kind::SharedMemory, ..open }, Reason::ScreenIsMemory),
+            (Facts { kind: Kind::SharedMemory, refused: failed, ..open }, Reason::SharedMemory),
+            (Facts { kind: Kind::Colour, beneath: true, ..open }, Reason::Colour),
+            (Facts { refused: format, beneath: true, ..open }, Reason::Format),
+            (Facts { refused: failed, scaled: true, ..open }, Reason::Refused { scaled: true }),
+            (Facts { scaled: true, ..open }, Reason::NotAlone),
+            (Facts { beneath: true, overlays: 2, taken: 2, ..open }, Reason::Beneath),
+            (Facts { overlays: 2, taken: 2, ..open }, Reason::Taken(2)),
+            (Facts { overlays: 2, taken: 1, ..open }, Reason::NotAlone),
+        ] {
+            assert_eq!(facts.reason(), reason, "{facts:?}");
+        }
+    }
+}
