@@ -83,6 +83,14 @@ pub enum MsgCommand {
     },
 }
 
+/// What is offered to clients.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OfferArgs {
+    /// Version of linux-dmabuf. GTK 4 before 4.20 takes any version that it is offered and crashes with 6.
+    #[arg(long, value_name = "VERSION", default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=6))]
+    pub linux_dmabuf: u32,
+}
+
 /// Arguments of `heapwright session`.
 #[derive(Debug, Args)]
 pub struct SessionArgs {
@@ -92,6 +100,9 @@ pub struct SessionArgs {
     /// Mode of the display, for instance 1920x1080@60; without it, the one that the display prefers.
     #[arg(long, value_name = "WxH[@HZ]")]
     pub mode: Option<WantedMode>,
+    /// What is offered to clients.
+    #[command(flatten)]
+    pub offer: OfferArgs,
     /// End when the last client has gone.
     #[arg(long)]
     pub exit_with_last_client: bool,
@@ -106,6 +117,9 @@ pub struct HeadlessArgs {
     /// Size of the screen in pixels.
     #[arg(long, value_name = "WxH", default_value = "1920x1080", value_parser = parse_size)]
     pub size: (u32, u32),
+    /// What is offered to clients.
+    #[command(flatten)]
+    pub offer: OfferArgs,
     /// Write the last picture that showed a window to this PNG file.
     #[arg(long, value_name = "FILE.png")]
     pub screenshot: Option<PathBuf>,

@@ -23,7 +23,7 @@ use crate::{
         headless::{Headless, HeadlessError},
         kms::{Kms, KmsError},
     },
-    cli::{HeadlessArgs, SessionArgs},
+    cli::{HeadlessArgs, OfferArgs, SessionArgs},
     descriptors,
     ipc::Server,
     memory::{CanvasError, Memory, Report},
@@ -87,10 +87,10 @@ pub struct Outcome {
     pub report: Report,
 }
 
-fn start() -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
+fn start(offer: OfferArgs) -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
     let inherited = descriptors::raise();
     let events = EventLoop::try_new()?;
-    let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached)?;
+    let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached, offer)?;
     state.inherited = Some(inherited);
     end_on_signals(&events.handle())?;
     state.questions = questions(&events, &state.socket);
@@ -135,7 +135,7 @@ fn end_on_signals(events: &LoopHandle<'static, Heapwright>) -> Result<(), RunErr
 /// [`RunError`] when there is no seat, no display, or no memory that the display takes.
 pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
     let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
-    let (mut events, mut state) = start()?;
+    let (mut events, mut state) = start(args.offer)?;
     state.exit_policy = ExitPolicy { on_last_client: args.exit_with_last_client };
     Kms::attach(&mut state, &events, args.device.as_deref(), args.mode)?;
     state.advertise_dmabuf();
@@ -160,7 +160,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
 /// [`RunError`] when there is no memory for the screen, or the application can't be started.
 pub fn headless(args: &HeadlessArgs) -> Result<Outcome, RunError> {
     let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
-    let (mut events, mut state) = start()?;
+    let (mut events, mut state) = start(args.offer)?;
     let (width, height) = args.size;
     Headless::attach(&mut state, width, height)?;
     state.advertise_dmabuf();

@@ -34,6 +34,7 @@ use tracing::{debug, info, warn};
 use crate::{
     app::App,
     backend::Backend,
+    cli::OfferArgs,
     client::ClientState,
     cursor::Cursor,
     descriptors::Inherited,
@@ -169,6 +170,7 @@ impl Heapwright {
         events: &EventLoop<'static, Self>,
         memory: Memory,
         backend: Backend,
+        offer: OfferArgs,
     ) -> Result<Self, StartError> {
         let display = Display::<Self>::new()?;
         let handle = display.handle();
@@ -188,7 +190,8 @@ impl Heapwright {
         };
         let mut seat_state = SeatState::new();
         // A start: `advertise_dmabuf` puts the solver's answers in its place before any client is served.
-        let dmabuf = DmabufGlobalState::new::<Self>(&handle, feedback::unsolved(&PixmanRenderer::new()?)?);
+        let unsolved = feedback::unsolved(&PixmanRenderer::new()?)?;
+        let dmabuf = DmabufGlobalState::new::<Self>(&handle, unsolved, offer.linux_dmabuf);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
         let negotiations = Negotiations::new(&memory, &handle, &events.handle())?;
 

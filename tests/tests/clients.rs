@@ -50,6 +50,10 @@ fn every_client_gets_its_picture_to_the_screen() {
             echo "code $? $client"
             grep -i -E 'panic|protocol error' /tmp/log && echo "protest $client"
         done
+        # Who knows version 6 of linux-dmabuf gets on with it.
+        heapwright session --device /dev/dri/$card --linux-dmabuf 6 --exit-with-last-client -- \
+            sh -c 'WAYLAND_DEBUG=client heapwright-paint --frames 5 >/dev/null 2>/tmp/wire' >/tmp/log 2>&1
+        grep -o 'zwp_linux_dmabuf_v1")*, [0-9]*' /tmp/wire | sed 's/.* /offered /'
         true"#,
         clients = CLIENTS.join(" ")
     );
@@ -60,4 +64,5 @@ fn every_client_gets_its_picture_to_the_screen() {
         assert!(outcome.output.contains(&format!("code 0 {client}\n")), "{client}\n{}", outcome.tail());
         assert!(!outcome.output.contains(&format!("protest {client}\n")), "{client}\n{}", outcome.tail());
     }
+    assert!(outcome.output.contains("offered 6"), "{}", outcome.tail());
 }

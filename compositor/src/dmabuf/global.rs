@@ -21,8 +21,8 @@ use super::quota::FdQuota;
 use super::validate::Offer;
 use super::{DmabufHandler, Feedback, ParamsData};
 
-/// The version offered.
-const VERSION: u32 = 6;
+/// The newest version that can be offered.
+pub const NEWEST: u32 = 6;
 /// The first version with feedback objects; from then on formats are not told at bind.
 const FEEDBACK_SINCE: u32 = 4;
 /// The first version with modifiers.
@@ -64,15 +64,16 @@ pub struct DmabufGlobalState {
 }
 
 impl DmabufGlobalState {
-    /// Offers the global to all clients.
-    pub fn new<D>(display: &DisplayHandle, default: Feedback) -> Self
+    /// Offers the global to all clients, in a version up to [`NEWEST`].
+    pub fn new<D>(display: &DisplayHandle, default: Feedback, version: u32) -> Self
     where
         D: GlobalDispatch<ZwpLinuxDmabufV1, DmabufGlobalData> + 'static,
     {
+        let version = version.clamp(1, NEWEST);
         let mut offer = Offer::default();
         offer.extend(default.pairs());
         Self {
-            global: display.create_global::<D, ZwpLinuxDmabufV1, _>(VERSION, DmabufGlobalData(())),
+            global: display.create_global::<D, ZwpLinuxDmabufV1, _>(version, DmabufGlobalData(())),
             default: Arc::new(default),
             default_objects: HashMap::new(),
             surfaces: HashMap::new(),

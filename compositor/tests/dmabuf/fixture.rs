@@ -136,7 +136,7 @@ impl Server {
     pub fn new(default: Feedback) -> Self {
         let display = Display::<State>::new().unwrap();
         let handle = display.handle();
-        let mut dmabuf = DmabufGlobalState::new::<State>(&handle, default);
+        let mut dmabuf = DmabufGlobalState::new::<State>(&handle, default, 6);
         dmabuf.set_dmabuf_check(|_| true);
         let state = State {
             compositor: CompositorState::new::<State>(&handle),
