@@ -244,6 +244,7 @@ fn limit(limits: &mut LayoutLimits, field: Limit, value: u64) -> Result<(), Refu
         Limit::ExactPitch => limits.exact_pitch = Some(ExactPitch::Bytes(value)),
         Limit::PlaneOffsetAlign => limits.plane_offset_align = Some(value),
         Limit::AllocHeightAlign => limits.alloc_height_align = Some(value),
+        Limit::ExactRows => limits.exact_rows = Some(value),
         Limit::PadBeyondImage => limits.pad_beyond_image = Some(value),
         Limit::SizeAlign => limits.size_align = Some(value),
         Limit::MaxSizeBytes => limits.max_size_bytes = Some(value),
@@ -365,7 +366,7 @@ mod tests {
     fn what_the_client_library_says_is_understood() {
         let limits = r#"{ "min_size": [16, 8], "max_size": [4096, 2048], "max_area": 7, "width_align": 2, "height_align": 3,
             "min_pitch": 64, "max_pitch": 65536, "pitch_align": 256, "pitch_at_pixel_boundary": true, "exact_pitch": 2560,
-            "plane_offset_align": 4096, "alloc_height_align": 16, "pad_beyond_image": 128, "size_align": 8192,
+            "plane_offset_align": 4096, "alloc_height_align": 16, "exact_rows": 608, "pad_beyond_image": 128, "size_align": 8192,
             "max_size_bytes": 99999999999, "single_allocation": true, "base_align": 65536, "chroma_pitch": "half" }"#;
         let memory = r#"{ "contiguous": true, "dma_mask_bits": 32, "max_segments": 4, "max_segment_size": 65536,
             "protected": true, "can_protected": true, "coherency": ["uncached", "inaccessible"],

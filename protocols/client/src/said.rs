@@ -160,38 +160,61 @@ fn one_option(option: &OptionSpec, all: &mut Vec<Said<'_>>) {
 }
 
 fn limits(limits: &LayoutLimits, all: &mut Vec<Said<'_>>) {
+    // By name, so that a field to come is not left out in silence.
+    let LayoutLimits {
+        min_size,
+        max_size,
+        max_area,
+        width_align,
+        height_align,
+        min_pitch,
+        max_pitch,
+        pitch_align,
+        pitch_at_pixel_boundary,
+        exact_pitch,
+        chroma_pitch,
+        plane_offset_align,
+        alloc_height_align,
+        exact_rows,
+        pad_beyond_image,
+        size_align,
+        max_size_bytes,
+        single_allocation,
+        base_align,
+    } = *limits;
     let width = |size: Size| u64::from(size.width);
     let height = |size: Size| u64::from(size.height);
     let flag = |flag: bool| flag.then_some(1);
-    let exact = limits.exact_pitch.map(|pitch| match pitch {
+    let exact = exact_pitch.map(|pitch| match pitch {
         ExactPitch::Packed => 0,
         ExactPitch::Bytes(bytes) => bytes,
     });
-    let chroma = limits.chroma_pitch.map(|pitch| match pitch {
+    let chroma = chroma_pitch.map(|pitch| match pitch {
         ChromaPitch::Equal => 0,
         ChromaPitch::Half => 1,
         ChromaPitch::Double => 2,
     });
     for (field, value) in [
-        (Limit::MinWidth, limits.min_size.map(width)),
-        (Limit::MinHeight, limits.min_size.map(height)),
-        (Limit::MaxWidth, limits.max_size.map(width)),
-        (Limit::MaxHeight, limits.max_size.map(height)),
-        (Limit::MaxArea, limits.max_area),
-        (Limit::WidthAlign, limits.width_align),
-        (Limit::HeightAlign, limits.height_align),
-        (Limit::MinPitch, limits.min_pitch),
-        (Limit::MaxPitch, limits.max_pitch),
-        (Limit::PitchAlign, limits.pitch_align),
-        (Limit::PitchAtPixelBoundary, flag(limits.pitch_at_pixel_boundary)),
+        (Limit::MinWidth, min_size.map(width)),
+        (Limit::MinHeight, min_size.map(height)),
+        (Limit::MaxWidth, max_size.map(width)),
+        (Limit::MaxHeight, max_size.map(height)),
+        (Limit::MaxArea, max_area),
+        (Limit::WidthAlign, width_align),
+        (Limit::HeightAlign, height_align),
+        (Limit::MinPitch, min_pitch),
+        (Limit::MaxPitch, max_pitch),
+        (Limit::PitchAlign, pitch_align),
+        (Limit::PitchAtPixelBoundary, flag(pitch_at_pixel_boundary)),
         (Limit::ExactPitch, exact),
-        (Limit::PlaneOffsetAlign, limits.plane_offset_align),
-        (Limit::AllocHeightAlign, limits.alloc_height_align),
-        (Limit::PadBeyondImage, limits.pad_beyond_image),
-        (Limit::SizeAlign, limits.size_align),
-        (Limit::MaxSizeBytes, limits.max_size_bytes),
-        (Limit::SingleAllocation, flag(limits.single_allocation)),
-        (Limit::BaseAlign, limits.base_align),
+        (Limit::PlaneOffsetAlign, plane_offset_align),
+        (Limit::AllocHeightAlign, alloc_height_align),
+        (Limit::ExactRows, exact_rows),
+        (Limit::PadBeyondImage, pad_beyond_image),
+        (Limit::SizeAlign, size_align),
+        (Limit::MaxSizeBytes, max_size_bytes),
+        (Limit::SingleAllocation, flag(single_allocation)),
+        (Limit::BaseAlign, base_align),
         (Limit::ChromaPitch, chroma),
     ] {
         all.extend(value.map(|value| Said::Limit(field, value)));
@@ -199,13 +222,26 @@ fn limits(limits: &LayoutLimits, all: &mut Vec<Said<'_>>) {
 }
 
 fn memory(limits: &MemoryLimits, all: &mut Vec<Said<'_>>) -> Result<(), &'static str> {
+    let MemoryLimits {
+        contiguous,
+        dma_mask_bits,
+        max_segments,
+        max_segment_size,
+        permitted_heaps: _,
+        protected,
+        can_protected,
+        device_local_ok,
+        p2p_ok,
+        coherency,
+        cpu_access,
+    } = limits;
     let flag = |flag: bool| flag.then_some(1);
     let often = |frequency| match frequency {
         Frequency::None => None,
         Frequency::Rare => Some(1),
         Frequency::Often => Some(2),
     };
-    let coherency = match &limits.coherency {
+    let coherency = match coherency {
         None => None,
         Some(states) => {
             let bit = |state: &Coherency| match state {
@@ -217,17 +253,17 @@ fn memory(limits: &MemoryLimits, all: &mut Vec<Said<'_>>) -> Result<(), &'static
         }
     };
     for (field, value) in [
-        (Memory::Contiguous, flag(limits.contiguous)),
-        (Memory::DmaMaskBits, limits.dma_mask_bits.map(u64::from)),
-        (Memory::MaxSegments, limits.max_segments),
-        (Memory::MaxSegmentSize, limits.max_segment_size),
-        (Memory::Protected, flag(limits.protected)),
-        (Memory::CanProtected, flag(limits.can_protected)),
+        (Memory::Contiguous, flag(*contiguous)),
+        (Memory::DmaMaskBits, dma_mask_bits.map(u64::from)),
+        (Memory::MaxSegments, *max_segments),
+        (Memory::MaxSegmentSize, *max_segment_size),
+        (Memory::Protected, flag(*protected)),
+        (Memory::CanProtected, flag(*can_protected)),
         (Memory::Coherency, coherency),
-        (Memory::CpuRead, often(limits.cpu_access.read)),
-        (Memory::CpuWrite, often(limits.cpu_access.write)),
-        (Memory::DeviceLocal, limits.device_local_ok.map(u64::from)),
-        (Memory::P2p, limits.p2p_ok.map(u64::from)),
+        (Memory::CpuRead, often(cpu_access.read)),
+        (Memory::CpuWrite, often(cpu_access.write)),
+        (Memory::DeviceLocal, device_local_ok.map(u64::from)),
+        (Memory::P2p, p2p_ok.map(u64::from)),
     ] {
         all.extend(value.map(|value| Said::Memory(field, value)));
     }
