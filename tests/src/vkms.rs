@@ -1,5 +1,27 @@
 //! What vkms, the kernel's virtual display, says about the picture on it.
 
+/// Shell functions for scenarios with a session on vkms: where it is, and its proofs.
+pub const SHELL: &str = r#"
+find_vkms() {
+    card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+    device=/dev/dri/$card
+    debug=/sys/kernel/debug/dri/${card#card}
+}
+find_vkms
+crc() { # NAME: keeps the CRC of what is on the screen now
+    echo auto >$debug/crtc-0/crc/control
+    # head complains that it can't give back what it has read too much.
+    head -n 4 $debug/crtc-0/crc/data >$LAB_OUT/$1.crc 2>/dev/null
+}
+proof() { # NAME: keeps the planes' state and the CRC
+    cat $debug/state >$LAB_OUT/$1.state
+    crc $1
+}
+until_said() { # FILE: waits for a program to say something; the session's end is the end of waiting
+    until [ -s $1 ]; do kill -0 $session || exit 9; sleep 0.05; done
+}
+"#;
+
 /// The CRC that vkms reports for a screen of `width` x `height` opaque pixels, given as XRGB8888.
 ///
 /// Source: drivers/gpu/drm/vkms/vkms_composer.c (Linux 7.3): each pixel becomes four 16-bit channels a, r, g, b

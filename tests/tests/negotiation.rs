@@ -11,28 +11,13 @@ use serde_json::{Value, json};
 #[path = "../../compositor/examples/heapwright-paint/picture.rs"]
 mod picture;
 
-/// Shell functions for scenarios.
-const VKMS: &str = r#"
-card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
-device=/dev/dri/$card
-debug=/sys/kernel/debug/dri/${card#card}
-until_said() { # FILE: waits for a program to say something
-    until [ -s $1 ]; do kill -0 $session || exit 9; sleep 0.05; done
-}
-crc() { # NAME: keeps the CRC of what is on the screen now
-    echo auto >$debug/crtc-0/crc/control
-    # head complains that it can't give back what it has read too much.
-    head -n 4 $debug/crtc-0/crc/data >$LAB_OUT/$1.crc 2>/dev/null
-}
-held() { # how many dma-bufs there are of those that clients asked for
-    grep -c negotiated /sys/kernel/debug/dma_buf/bufinfo
-}
-"#;
+/// Shell: how many dma-bufs there are of those that clients asked for.
+const HELD: &str = "held() { grep -c negotiated /sys/kernel/debug/dma_buf/bufinfo; }";
 
 #[allow(clippy::expect_used, reason = "a test helper")]
 fn guest(scenario: Scenario, script: &str) -> Outcome {
     let scenario = scenario.with_workspace().expect("built programs").timeout(Duration::from_secs(240));
-    let outcome = scenario.run(&format!("{VKMS}\n{script}")).expect("a guest");
+    let outcome = scenario.run(&format!("{}\n{HELD}\n{script}", vkms::SHELL)).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
 }

@@ -11,26 +11,10 @@ use serde_json::Value;
 #[path = "../../compositor/examples/heapwright-paint/picture.rs"]
 mod picture;
 
-/// Shell functions for scenarios: where vkms is, and its proofs.
-const VKMS: &str = r#"
-card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
-device=/dev/dri/$card
-debug=/sys/kernel/debug/dri/${card#card}
-proof() { # NAME: keeps the planes' state and the CRC of what is on the screen now
-    cat $debug/state >$LAB_OUT/$1.state
-    echo auto >$debug/crtc-0/crc/control
-    # head complains that it can't give back what it has read too much.
-    head -n 4 $debug/crtc-0/crc/data >$LAB_OUT/$1.crc 2>/dev/null
-}
-until_said() { # FILE: waits for a program to say something
-    until [ -s $1 ]; do sleep 0.05; done
-}
-"#;
-
 #[allow(clippy::expect_used, reason = "a test helper")]
 fn session(script: &str) -> Outcome {
     let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(180));
-    scenario.run(&format!("{VKMS}\n{script}")).expect("a guest")
+    scenario.run(&format!("{}\n{script}", vkms::SHELL)).expect("a guest")
 }
 
 #[allow(clippy::panic, reason = "a test helper")]
@@ -156,7 +140,7 @@ fn keys_reach_the_focused_window_and_the_pointer_moves_windows() {
     assert_ne!(before, moved, "with the pointer back where it was, the window is somewhere else");
 }
 
-/// Shell functions on top of [`VKMS`]: ask the session of which `there` names the Wayland socket.
+/// Shell functions on top of [`vkms::SHELL`]: ask the session of which `there` names the Wayland socket.
 const ASK: &str = r#"
 until_there() { until_said there; export WAYLAND_DISPLAY=$(cat there); }
 until_shown() { # ROLE: waits until such a surface is there
@@ -295,7 +279,7 @@ fn each_frame_says_what_became_of_each_surface() {
     assert_eq!(why("dma-buf").as_deref(), Some("something that is composed lies above it"), "{covered:#}");
 }
 
-/// A display with overlay planes: its name in configfs and in [`VKMS`]'s variables.
+/// A display with overlay planes: its name in configfs and in [`vkms::SHELL`]'s variables.
 const OVERLAYS: &str = r#"
 C=/sys/kernel/config/vkms/vkms-overlays
 mkdir $C $C/crtcs/crtc $C/encoders/enc $C/connectors/con
@@ -305,9 +289,7 @@ ln -s $C/crtcs/crtc $C/encoders/enc/possible_crtcs/
 ln -s $C/encoders/enc $C/connectors/con/possible_encoders/
 echo 1 >$C/enabled
 udevadm settle
-card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
-device=/dev/dri/$card
-debug=/sys/kernel/debug/dri/${card#card}
+find_vkms
 "#;
 
 #[test]
@@ -315,7 +297,7 @@ fn a_window_on_an_overlay_plane_looks_as_if_it_were_composed() {
     let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(90));
     let scenario = scenario.kernel_argument("vkms.create_default_dev=0");
     let script = format!(
-        r#"{VKMS}{OVERLAYS}{ASK}
+        r#"{shell}{OVERLAYS}{ASK}
         cd $LAB_OUT
         heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there' & session=$!
         until_there
@@ -334,7 +316,8 @@ fn a_window_on_an_overlay_plane_looks_as_if_it_were_composed() {
         show shared --shm
         show again
         kill -TERM $session
-        wait $session"#
+        wait $session"#,
+        shell = vkms::SHELL
     );
     let outcome = scenario.run(&script).expect("a guest");
     let how = |name: &str| {
