@@ -1,0 +1,190 @@
+//! One frame: drawn, given to the kernel, shown.
+
+use std::time::Duration;
+
+use smithay::{
+    backend::{
+        drm::{
+            DrmEventMetadata, DrmEventTime,
+            compositor::{FrameFlags, PrimaryPlaneElement},
+        },
+        renderer::element::Element as _,
+    },
+    output::Output,
+    reexports::{
+        calloop::timer::{TimeoutAction, Timer},
+        drm::control::crtc,
+        wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+    },
+    utils::{Monotonic, Scale, Time},
+    wayland::presentation::Refresh,
+};
+use tracing::{debug, info, warn};
+
+use super::super::Backend;
+use crate::{
+    frames::{self, Drawn},
+    render::{self, BACKGROUND},
+    state::Heapwright,
+};
+
+/// How long to wait before drawing again after the kernel refused a frame.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Draws what changed on one output and submits it.
+pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
+    let pointer = state.pointer_place();
+    let Heapwright { backend: Backend::Kms(kms), space, cursor, .. } = state else { return };
+    let kms = &mut **kms;
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    let output = head.output.clone();
+    let elements = render::elements(&mut kms.renderer, space, cursor, pointer, &output);
+    // Any format may go to the primary plane: TEST_ONLY decides, not a guess.
+    let flags = FrameFlags::DEFAULT | FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT_ANY;
+    let frame = match head.compositor.render_frame(&mut kms.renderer, &elements, BACKGROUND, flags) {
+        Ok(frame) => frame,
+        Err(error) => {
+            debug!(output = output.name(), %error, "no frame was drawn");
+            retry(state, crtc);
+            return;
+        }
+    };
+    if let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element {
+        if let Err(error) = element.sync.wait() {
+            debug!(%error, "waiting for the renderer");
+        }
+    }
+    let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
+    let is_empty = frame.is_empty;
+    let scale = Scale::from(output.current_scale().fractional_scale());
+    let place = |element: &&render::OutputElement| (element.id().clone(), element.geometry(scale));
+    let on_overlays: Vec<_> = frame.overlay_elements.iter().map(place).collect();
+    let states = frame.states;
+    if head.direct != Some(direct) && !is_empty {
+        head.direct = Some(direct);
+        info!(
+            output = output.name(),
+            direct, "frames of the primary plane: a client's own buffer, or composed"
+        );
+    }
+    let mut record = head.ring.begin();
+    let drawn = Drawn {
+        elements: &elements,
+        scale,
+        states: &states,
+        memory: false,
+        primary: head.compositor.plane().into(),
+        overlays: head.overlays.len(),
+        on_overlays: &on_overlays,
+    };
+    state.remember_outputs(&output, &drawn, &mut record);
+    if is_empty {
+        if let Some(head) = state.backend.head(crtc) {
+            head.ring.discard(record);
+        }
+        // Nothing to show, but clients that asked for a frame callback must hear of the next refresh.
+        at_next_refresh(state, crtc, &output);
+        return;
+    }
+    let feedback = state.take_feedback(&output, &states);
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    match head.compositor.queue_frame(Some(feedback)) {
+        Ok(()) => {
+            head.pace.submitted();
+            head.name_overlays(on_overlays);
+            frames::name_overlays(&mut record, &head.overlay_ids);
+            head.ring.keep(record, state.clock.now().into());
+        }
+        Err(error) => {
+            head.ring.discard(record);
+            debug!(output = output.name(), %error, "frame was not taken");
+            retry(state, crtc);
+        }
+    }
+}
+
+fn period(output: &Output) -> Duration {
+    let millihertz = output.current_mode().map_or(60_000, |mode| mode.refresh.max(1));
+    Duration::from_nanos(1_000_000_000_000 / millihertz as u64)
+}
+
+fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) {
+    wait_then(state, crtc, period(output), |state, crtc| {
+        let Backend::Kms(kms) = &state.backend else { return };
+        let Some(output) = kms.heads.get(&crtc).map(|head| head.output.clone()) else { return };
+        state.send_frames(&output);
+    });
+}
+
+/// The kernel refused a frame (another session holds the display, or memory is short): try again soon.
+fn retry(state: &mut Heapwright, crtc: crtc::Handle) {
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    if !kms.device.is_active() {
+        // The seat's next activation draws everything anew.
+        if let Some(head) = kms.heads.get_mut(&crtc) {
+            head.pace.nothing();
+        }
+        return;
+    }
+    wait_then(state, crtc, RETRY, |state, crtc| {
+        if let Some(head) = state.backend.head(crtc) {
+            // Draw again even if nothing else changes.
+            let _queued_later = head.pace.changed();
+        }
+    });
+}
+
+/// Holds the output back for `wait`, does `then`, and draws if something changed meanwhile.
+fn wait_then(
+    state: &mut Heapwright,
+    crtc: crtc::Handle,
+    wait: Duration,
+    then: fn(&mut Heapwright, crtc::Handle),
+) {
+    if let Some(head) = state.backend.head(crtc) {
+        head.pace.submitted();
+    }
+    let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+        then(state, crtc);
+        draw_if_dirty(state, crtc);
+        TimeoutAction::Drop
+    });
+    if let Err(error) = timer {
+        warn!(%error, "no timer for an output");
+    }
+}
+
+fn draw_if_dirty(state: &mut Heapwright, crtc: crtc::Handle) {
+    if state.backend.head(crtc).is_some_and(|head| head.pace.shown()) {
+        state.events.insert_idle(move |state| draw(state, crtc));
+    }
+}
+
+/// A frame has reached the screen.
+pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option<DrmEventMetadata>) {
+    let now = state.clock.now();
+    let Backend::Kms(kms) = &mut state.backend else { return };
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    let output = head.output.clone();
+    let hardware = metadata.as_ref().and_then(|metadata| match metadata.time {
+        DrmEventTime::Monotonic(time) if !time.is_zero() => Some(Time::<Monotonic>::from(time)),
+        _ => None,
+    });
+    let kind = match hardware {
+        Some(_) => Kind::Vsync | Kind::HwClock | Kind::HwCompletion,
+        None => Kind::Vsync,
+    };
+    let sequence = metadata.map_or(0, |metadata| u64::from(metadata.sequence));
+    head.ring.presented(hardware.unwrap_or(now).into());
+    match head.compositor.frame_submitted() {
+        Ok(feedback) => {
+            if let Some(mut feedback) = feedback.flatten() {
+                feedback.presented(hardware.unwrap_or(now), Refresh::fixed(period(&output)), sequence, kind);
+            }
+        }
+        Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
+    }
+    state.send_frames(&output);
+    draw_if_dirty(state, crtc);
+}

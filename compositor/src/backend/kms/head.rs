@@ -1,0 +1,107 @@
+//! One CRTC with its connector, and the planes above its primary one.
+
+use heapwright_alloc::smithay::PrimeExporter;
+use smithay::{
+    backend::{
+        drm::{DrmDeviceFd, compositor::DrmCompositor},
+        renderer::element::Id,
+    },
+    desktop::utils::OutputPresentationFeedback,
+    output::Output,
+    reexports::drm::control::{Device as _, plane, property},
+    utils::{Physical, Rectangle},
+};
+
+use super::super::pace::Pace;
+use crate::{
+    frames::{self, Lit, Ring},
+    memory::ScreenAllocator,
+};
+
+type Feedback = Option<OutputPresentationFeedback>;
+type Compositor = DrmCompositor<ScreenAllocator, PrimeExporter, Feedback, DrmDeviceFd>;
+
+/// One CRTC with its connector.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) output: Output,
+    pub(super) compositor: Compositor,
+    pub(super) pace: Pace,
+    /// Whether the last frame was told as scanned out directly, so that only changes are logged.
+    pub(super) direct: Option<bool>,
+    pub(super) ring: Ring,
+    /// Planes that can lie above the primary one, front to back.
+    pub(super) overlays: Vec<Overlay>,
+    /// What was on them in the frame given last, and on which.
+    on_overlays: Vec<(Id, Rectangle<i32, Physical>)>,
+    /// The ids of the planes that they are on.
+    pub(super) overlay_ids: Vec<Option<u32>>,
+}
+
+/// A plane above the primary one, with the kernel's names of its place.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    plane: plane::Handle,
+    /// `CRTC_X`, `CRTC_Y`, `CRTC_W`, `CRTC_H`.
+    place: [property::Handle; 4],
+}
+
+/// The planes that Smithay puts elements on, in the order in which it tries them.
+fn overlays(compositor: &Compositor) -> Vec<Overlay> {
+    let surface = compositor.surface();
+    if surface.is_legacy() {
+        return Vec::new();
+    }
+    let mut planes: Vec<_> =
+        surface.planes().overlay.iter().map(|plane| (plane.zpos.unwrap_or_default(), plane.handle)).collect();
+    planes.sort_by_key(|(zpos, _)| std::cmp::Reverse(*zpos));
+    let names = |plane: plane::Handle| {
+        let properties = surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd()));
+        let properties = properties.ok()?;
+        let handle = |name: &str| properties.get(name).map(property::Info::handle);
+        let place = [handle("CRTC_X")?, handle("CRTC_Y")?, handle("CRTC_W")?, handle("CRTC_H")?];
+        Some(Overlay { plane, place })
+    };
+    planes.into_iter().filter_map(|(_, plane)| names(plane)).collect()
+}
+
+impl Head {
+    pub(super) fn new(output: Output, compositor: Compositor) -> Self {
+        Head {
+            output,
+            overlays: overlays(&compositor),
+            compositor,
+            pace: Pace::default(),
+            direct: None,
+            ring: Ring::default(),
+            on_overlays: Vec::new(),
+            overlay_ids: Vec::new(),
+        }
+    }
+
+    /// Asks the kernel which plane shows what, if that is not what it was: Smithay does not say.
+    pub(super) fn name_overlays(&mut self, on_overlays: Vec<(Id, Rectangle<i32, Physical>)>) {
+        if on_overlays == self.on_overlays {
+            return;
+        }
+        let lit: Vec<_> = match on_overlays.is_empty() {
+            true => Vec::new(),
+            false => self.overlays.iter().filter_map(|overlay| self.lit(overlay)).collect(),
+        };
+        let places: Vec<_> = on_overlays.iter().map(|(_, place)| *place).collect();
+        self.overlay_ids = frames::assign(&places, &lit);
+        self.on_overlays = on_overlays;
+    }
+
+    fn lit(&self, overlay: &Overlay) -> Option<Lit> {
+        let values = self.compositor.surface().get_properties(overlay.plane).ok()?;
+        let value = |wanted: property::Handle| {
+            let (_, value) = values.iter().find(|(handle, _)| **handle == wanted)?;
+            // Signed, in 64 bits of which DRM uses 32.
+            i32::try_from(*value as i64).ok()
+        };
+        let [x, y, width, height] = overlay.place.map(value);
+        let place = Rectangle::new((x?, y?).into(), (width?, height?).into());
+        (!place.is_empty()).then(|| Lit { plane: overlay.plane.into(), place })
+    }
+}
