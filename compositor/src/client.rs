@@ -6,7 +6,7 @@ use smithay::{
 };
 use tracing::{debug, info};
 
-use crate::{guard::records::Ledger, negotiation::Account};
+use crate::{guard::records::Ledger, negotiation::Account, shared_memory::SharedMemory};
 
 /// Data attached to a Wayland connection.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct ClientState {
     pub guard: Ledger,
     /// Buffers that we allocate for it.
     pub account: Account,
+    /// Its pools of shared memory, and what of them displays read.
+    pub shared_memory: SharedMemory,
 }
 
 impl ClientData for ClientState {

@@ -12,6 +12,7 @@
 //! | [`render`] | from windows to elements, and the news of it back to clients |
 //! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
+//! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
 //! | [`mod@explain`] | where buffers go on this machine, and why |
 //!
 //! Invariants:
@@ -43,6 +44,7 @@ pub mod render;
 pub mod run;
 pub mod runtime_dir;
 pub mod screenshot;
+pub mod shared_memory;
 pub mod shell;
 pub mod state;
 pub mod surfaces;

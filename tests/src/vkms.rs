@@ -20,6 +20,11 @@ proof() { # NAME: keeps the planes' state and the CRC
 until_said() { # FILE: waits for a program to say something; the session's end is the end of waiting
     until [ -s $1 ]; do kill -0 $session || exit 9; sleep 0.05; done
 }
+until_there() { until_said there; export WAYLAND_DISPLAY=$(cat there); }
+until_shown() { # ROLE: waits until such a surface is there
+    until heapwright msg surfaces | grep -q " $1 "; do sleep 0.1; done
+}
+asked() { heapwright msg surfaces --json >$LAB_OUT/$1; }
 "#;
 
 /// The CRC that vkms reports for a screen of `width` x `height` opaque pixels, given as XRGB8888.

@@ -109,6 +109,12 @@ impl Buffer {
         Ok(Buffer { fd, memory, layout, heap: None, pitch_hint: None, name: String::new(), lease: None })
     }
 
+    /// A dma-buf that `heap` has just made of somebody's memory.
+    pub(super) fn wrapped(fd: OwnedFd, layout: Layout, heap: HeapId) -> Self {
+        let (memory, heap) = (Memory::DmaBuf, Some(heap));
+        Buffer { fd, memory, layout, heap, pitch_hint: None, name: String::new(), lease: None }
+    }
+
     /// The descriptor: for importing, or for passing on.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

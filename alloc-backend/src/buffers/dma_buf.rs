@@ -128,6 +128,16 @@ pub fn references(fd: BorrowedFd<'_>) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("count:"))?.trim().parse().ok()
 }
 
+/// What the CPU has written so far reaches memory, for devices that do not look into its caches: for memory that somebody
+/// else writes without saying so.
+///
+/// # Errors
+/// ENOTTY when it is no dma-buf; EINTR is tried again.
+pub fn write_back(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    rustix::io::retry_on_intr(|| raw::sync(fd, raw::SYNC_WRITE))?;
+    rustix::io::retry_on_intr(|| raw::sync(fd, raw::SYNC_WRITE | raw::SYNC_END))
+}
+
 /// Whether every fence of the buffer has signalled, so that writing to it waits for nobody. Asks, and does not wait.
 /// What is no dma-buf has no fences.
 pub fn is_idle(fd: BorrowedFd<'_>) -> bool {

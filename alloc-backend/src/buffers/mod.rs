@@ -22,6 +22,7 @@ mod sole;
 mod trying;
 mod videos;
 mod want;
+mod wrap;
 
 pub use allocator::Allocator;
 pub use buffer::{Buffer, Memory};
@@ -37,3 +38,4 @@ pub use quota::{Amount, Limit, Overdrawn, Quotas, Unit};
 pub use shelf::IdleLimits;
 pub use shortage::Shortage;
 pub use want::{Allocated, AllocatorError, FailureReason, HeapFailure, Want};
+pub use wrap::Wrapped;

@@ -7,7 +7,7 @@ use crate::constraints::Size;
 use crate::heaps::{AllocError, HeapId};
 use crate::links::Probe;
 use crate::solver::problem::{Participant, Problem};
-use crate::solver::{Answer, Resolution};
+use crate::solver::{Answer, Resolution, listed};
 
 /// Most buffers allocated at once; more is a mistake, or somebody's attempt at the machine's memory.
 pub(super) const MAX_BUFFERS: u64 = 64;
@@ -104,21 +104,10 @@ pub enum AllocatorError {
 
 fn in_words(answer: &Answer, short: &[Shortage]) -> String {
     match answer {
-        Answer::Unsatisfiable { conflict, .. } => {
-            let parts: Vec<String> = conflict
-                .iter()
-                .map(|it| format!("{} wants {} {}", it.participant, it.field, it.value))
-                .collect();
-            let parts = parts.join(", ");
-            match short {
-                [] => format!("these cannot hold together: {parts}"),
-                _ => format!("there is no room for it now, as {parts}"),
-            }
+        Answer::Unsatisfiable { conflict, .. } if !short.is_empty() => {
+            format!("there is no room for it now, as {}", listed(conflict))
         }
-        Answer::Underconstrained { why, .. } => format!("too little is said: {why}"),
-        Answer::SearchLimit { bound } => format!("the search was given up after {bound} steps"),
-        Answer::Invalid { where_, why } => format!("{where_}: {why}"),
-        Answer::Solved(_) => "the answer could not be carried out".to_owned(),
+        answer => answer.in_words(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The trait every source of memory implements, and what goes in and out of it.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::AllocError;
 use crate::solver::problem::HeapFacts;
@@ -102,6 +102,21 @@ pub trait Heap: Send + Sync + fmt::Debug {
     /// As [`Heap::allocate`], within the option.
     fn in_pieces(&self, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
         let _ = bytes;
+        None
+    }
+
+    /// Whether [`Heap::wrap`] makes a dma-buf of somebody's memfd.
+    fn wraps(&self) -> bool {
+        false
+    }
+
+    /// Makes a dma-buf of `bytes` at `offset` of somebody's memfd, without a copy, where the memfd stays as it is; `None`
+    /// when this heap makes none. Offset and bytes are multiples of the page size.
+    ///
+    /// # Errors
+    /// [`AllocError`] says what of the memfd stands in the way.
+    fn wrap(&self, memfd: BorrowedFd<'_>, offset: u64, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
+        let _ = (memfd, offset, bytes);
         None
     }
 

@@ -120,6 +120,14 @@ impl Heap for UdmabufHeap {
         Ok(Allocation { fd, bytes, pitch_hint: None })
     }
 
+    fn wraps(&self) -> bool {
+        true
+    }
+
+    fn wrap(&self, memfd: BorrowedFd<'_>, offset: u64, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
+        Some(UdmabufHeap::wrap(self, memfd, offset, bytes))
+    }
+
     fn in_pieces(&self, bytes: u64) -> Option<Result<OwnedFd, AllocError>> {
         let half = page_rounded(&self.id, bytes.div_ceil(2).max(1));
         Some(half.and_then(|half| {

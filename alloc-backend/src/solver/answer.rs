@@ -146,12 +146,33 @@ impl Answer {
         }
     }
 
+    /// Why there is no answer, in one line for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Answer::Unsatisfiable { conflict, .. } => {
+                format!("these cannot hold together: {}", listed(conflict))
+            }
+            Answer::Underconstrained { why, .. } => format!("too little is said: {why}"),
+            Answer::SearchLimit { bound } => format!("the search was given up after {bound} steps"),
+            Answer::Invalid { where_, why } => format!("{where_}: {why}"),
+            Answer::Solved(_) => "the answer could not be carried out".to_owned(),
+        }
+    }
+
     /// The answer as JSON on one line, without a line end.
     #[must_use]
     pub fn to_json(&self) -> String {
         // No map with keys other than text and no failing Serialize is in there: it cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// A conflict in one line.
+pub(crate) fn listed(conflict: &[Culprit]) -> String {
+    let parts: Vec<String> =
+        conflict.iter().map(|it| format!("{} wants {} {}", it.participant, it.field, it.value)).collect();
+    parts.join(", ")
 }
 
 impl From<InvalidProblem> for Answer {

@@ -94,6 +94,7 @@ use problem::Match;
 use search::{DROPPED, Found};
 use steps::{OutOfSteps, Steps};
 
+pub(crate) use answer::listed;
 pub use answer::{Answer, Cost, Culprit, PlaneLayout, Reason, Rejected, Resolution};
 pub use problem::{InvalidProblem, Problem};
 

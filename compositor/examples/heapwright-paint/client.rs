@@ -30,6 +30,7 @@ use crate::{
     buffers::{BufferFailed, Canvas, allocate, painter},
     feedback::Feedback,
     fence::Fences,
+    given_back::GivenBack,
     picture::Style,
     report::Report,
     slots::{Slot, Slots},
@@ -86,6 +87,8 @@ pub struct Sent {
     pub feedback: WpPresentationFeedback,
     /// When it was committed.
     pub at: Instant,
+    /// Its number, from 1.
+    pub commit: u64,
 }
 
 /// What is known of the window.
@@ -109,6 +112,8 @@ pub struct Client {
     pub created: Option<Result<wl_buffer::WlBuffer, ()>>,
     /// It is time for the next frame.
     pub frame_due: bool,
+    /// What came back when.
+    pub given_back: GivenBack,
     /// Frames on their way.
     pub sent: Vec<Sent>,
     /// Of the frames that came through.
@@ -173,6 +178,7 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
 
     client.report.clock = client.clock;
     client.report.feedback_rounds = client.feedback.rounds;
+    client.report.released_early = client.given_back.early();
     client.report.scanout_tranche = client.seen_scanout;
     let latencies = std::mem::take(&mut client.latencies);
     client.report.latencies(latencies);
@@ -230,6 +236,7 @@ impl Window<'_> {
             }
             let before = client.report.presented;
             turn(queue, client, args.patience(), "a frame")?;
+            client.given_back.settle();
             let passed = |every: u64| client.report.presented / every > before / every;
             if args.tell.is_some_and(passed) {
                 // Nobody need listen.
@@ -311,7 +318,7 @@ impl Window<'_> {
                 Some(dmabuf) if canvas.is_dma_buf() => self.create(queue, client, dmabuf, &canvas)?,
                 _ => self.through_shm(&canvas),
             };
-            slots.push(Slot { buffer, canvas, busy: false, painted: None });
+            slots.push(Slot { buffer, canvas, busy: false, painted: None, commit: 0 });
         }
         client.slots.replace(slots);
         if let Some((width, height)) = client.slots.size() {
@@ -334,6 +341,8 @@ impl Window<'_> {
             fences.attach(slot.canvas.fd()).map_err(Failed::Fence)?;
         }
         slot.busy = true;
+        let commit = client.report.committed + 1;
+        slot.commit = commit;
         self.surface.attach(Some(&slot.buffer), 0, 0);
         let (width, height) = slot.canvas.size();
         // What is new on the screen is what differs from the frame before.
@@ -343,10 +352,10 @@ impl Window<'_> {
         }
         self.surface.frame(&self.handle, ());
         let feedback = self.presentation.feedback(&self.surface, &self.handle, ());
-        client.sent.push(Sent { feedback, at: Instant::now() });
+        client.sent.push(Sent { feedback, at: Instant::now(), commit });
         self.surface.commit();
         client.frame_due = false;
-        client.report.committed += 1;
+        client.report.committed = commit;
         client.report.committed_of_these += 1;
         Ok(())
     }

@@ -126,7 +126,9 @@ impl Dispatch<wl_buffer::WlBuffer, ()> for Client {
         _: &QueueHandle<Self>,
     ) {
         if let wl_buffer::Event::Release = event {
-            client.slots.released(buffer);
+            if let Some(commit) = client.slots.released(buffer) {
+                client.given_back.released(commit);
+            }
         }
     }
 }
@@ -205,10 +207,12 @@ impl Dispatch<WpPresentationFeedback, ()> for Client {
         let sent = client.sent.iter().position(|sent| sent.feedback == *feedback);
         match event {
             wp_presentation_feedback::Event::Presented { tv_sec_hi, tv_sec_lo, tv_nsec, flags, .. } => {
-                if let Some(index) = sent {
-                    client.latencies.push(client.sent.swap_remove(index).at.elapsed());
-                }
                 let zero_copy = matches!(flags, WEnum::Value(flags) if flags.contains(Kind::ZeroCopy));
+                if let Some(index) = sent {
+                    let sent = client.sent.swap_remove(index);
+                    client.latencies.push(sent.at.elapsed());
+                    client.given_back.presented(sent.commit, zero_copy);
+                }
                 let seconds = (u64::from(tv_sec_hi) << 32) | u64::from(tv_sec_lo);
                 client.report.frame(zero_copy, Duration::new(seconds, tv_nsec));
             }

@@ -9,6 +9,7 @@ mod client;
 mod events;
 mod feedback;
 mod fence;
+mod given_back;
 mod picture;
 mod report;
 mod slots;

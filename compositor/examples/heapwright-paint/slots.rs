@@ -14,6 +14,8 @@ pub struct Slot {
     pub busy: bool,
     /// The frame that is painted in it.
     pub painted: Option<u32>,
+    /// The number of the commit that it was given away with.
+    pub commit: u64,
 }
 
 impl Slot {
@@ -43,13 +45,15 @@ impl Slots {
         self.sweep();
     }
 
-    /// The compositor gave a buffer back.
-    pub fn released(&mut self, buffer: &WlBuffer) {
+    /// The compositor gave a buffer back: of which commit.
+    pub fn released(&mut self, buffer: &WlBuffer) -> Option<u64> {
         let mut all = self.current.iter_mut().chain(&mut self.retired);
-        if let Some(slot) = all.find(|slot| slot.buffer == *buffer) {
+        let commit = all.find(|slot| slot.buffer == *buffer).map(|slot| {
             slot.busy = false;
-        }
+            slot.commit
+        });
         self.sweep();
+        commit
     }
 
     /// A buffer to paint in.

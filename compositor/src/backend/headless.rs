@@ -191,6 +191,7 @@ fn draw(state: &mut Heapwright) {
         scale: Scale::from(output.current_scale().fractional_scale()),
         states: &states,
         memory: true,
+        not_lent: &|_| None,
         primary: 0,
         overlays: 0,
         on_overlays: &[],

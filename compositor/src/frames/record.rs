@@ -8,7 +8,10 @@ use smithay::{
         utils::{CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
     },
     output::Output,
-    reexports::wayland_server::{Resource as _, protocol::wl_surface::WlSurface},
+    reexports::wayland_server::{
+        Resource as _,
+        protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
+    },
     utils::{Physical, Rectangle, Scale},
     wayland::compositor::SurfaceData,
 };
@@ -18,6 +21,7 @@ use crate::{
     backend::Backend,
     ipc::{FrameNow, FrameSurface, FramesNow, OutputFrames},
     render::OutputElement,
+    shared_memory::Refusal,
     state::Heapwright,
 };
 
@@ -36,6 +40,8 @@ pub struct Drawn<'a> {
     pub primary: u32,
     /// How many overlay planes the output has.
     pub overlays: usize,
+    /// Why a buffer in shared memory is not lent to the output's display.
+    pub not_lent: &'a dyn Fn(&WlBuffer) -> Option<Refusal>,
     /// What is on overlay planes, front to back.
     pub on_overlays: &'a [(Id, Rectangle<i32, Physical>)],
 }
@@ -65,7 +71,8 @@ impl Drawn<'_> {
         })
     }
 
-    fn verdict(&self, id: &Id, kind: Kind, scaled: bool) -> Option<Verdict> {
+    fn verdict(&self, id: &Id, buffer: (&WlBuffer, Kind), scaled: bool) -> Option<Verdict> {
+        let (buffer, kind) = buffer;
         let state = self.states.element_render_state(id.clone())?;
         let refused = match state.presentation_state {
             Presented::ZeroCopy => return Some(Verdict::ZeroCopy),
@@ -74,10 +81,11 @@ impl Drawn<'_> {
         };
         let facts = Facts {
             kind,
+            not_lent: (kind == Kind::SharedMemory).then(|| (self.not_lent)(buffer)).flatten(),
             screen_is_memory: self.memory,
             refused,
             scaled,
-            beneath: kind == Kind::DmaBuf && self.is_beneath(id),
+            beneath: kind != Kind::Colour && self.is_beneath(id),
             overlays: self.overlays,
             taken: self.on_overlays.len(),
         };
@@ -128,10 +136,11 @@ impl Heapwright {
         let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return };
         let Ok(state) = state.lock() else { return };
         let id = Id::from_wayland_resource(surface);
-        let buffer = state.buffer().and_then(|buffer| self.buffers.get(&self.display, buffer));
-        let verdict = buffer
-            .as_ref()
-            .and_then(|buffer| drawn.verdict(&id, buffer.kind, is_scaled(&state, drawn.scale)));
+        let buffer = state.buffer().and_then(|it| Some((it, self.buffers.get(&self.display, it)?)));
+        let verdict = buffer.as_ref().and_then(|(buffer, known)| {
+            drawn.verdict(&id, (buffer, known.kind), is_scaled(&state, drawn.scale))
+        });
+        let buffer = buffer.map(|(_, known)| known);
         data.data_map.insert_if_missing(Last::default);
         let Some(last) = data.data_map.get::<Last>() else { return };
         let mut last = last.0.borrow_mut();

@@ -2,6 +2,8 @@
 
 use smithay::backend::renderer::element::RenderingReason;
 
+use crate::shared_memory::Refusal;
+
 /// In what a surface's picture lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -18,6 +20,8 @@ pub enum Kind {
 pub struct Facts {
     /// In what it lies.
     pub kind: Kind,
+    /// Of shared memory: why it is not lent to the display.
+    pub not_lent: Option<Refusal>,
     /// The output is memory: there is no display.
     pub screen_is_memory: bool,
     /// What stopped Smithay's assignment of planes, if it says so.
@@ -37,8 +41,8 @@ pub struct Facts {
 pub enum Reason {
     /// There is no display.
     ScreenIsMemory,
-    /// No device reads it.
-    SharedMemory,
+    /// Shared memory that the display does not read.
+    SharedMemory(Refusal),
     /// Nothing to read.
     Colour,
     /// Format or modifier.
@@ -60,17 +64,19 @@ impl Facts {
     /// The reason that an engineer would name first.
     #[must_use]
     pub fn reason(&self) -> Reason {
+        if self.screen_is_memory {
+            return Reason::ScreenIsMemory;
+        }
+        if let Some(refusal) = self.not_lent {
+            return Reason::SharedMemory(refusal);
+        }
         match (self.kind, self.refused) {
-            _ if self.screen_is_memory => Reason::ScreenIsMemory,
-            (Kind::SharedMemory, _) => Reason::SharedMemory,
             (Kind::Colour, _) => Reason::Colour,
-            (Kind::DmaBuf, Some(RenderingReason::FormatUnsupported)) => Reason::Format,
-            (Kind::DmaBuf, Some(RenderingReason::ScanoutFailed)) => Reason::Refused { scaled: self.scaled },
-            (Kind::DmaBuf, None) if self.beneath => Reason::Beneath,
-            (Kind::DmaBuf, None) if self.overlays > 0 && self.taken >= self.overlays => {
-                Reason::Taken(self.overlays)
-            }
-            (Kind::DmaBuf, None) => Reason::NotAlone,
+            (_, Some(RenderingReason::FormatUnsupported)) => Reason::Format,
+            (_, Some(RenderingReason::ScanoutFailed)) => Reason::Refused { scaled: self.scaled },
+            (_, None) if self.beneath => Reason::Beneath,
+            (_, None) if self.overlays > 0 && self.taken >= self.overlays => Reason::Taken(self.overlays),
+            (_, None) => Reason::NotAlone,
         }
     }
 }
@@ -79,7 +85,7 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Reason::ScreenIsMemory => f.write_str("the screen is memory: all is composed into it"),
-            Reason::SharedMemory => f.write_str("it lies in wl_shm, which no display reads"),
+            Reason::SharedMemory(refusal) => refusal.fmt(f),
             Reason::Colour => f.write_str("it is one colour, without memory to read"),
             Reason::Format => f.write_str("no plane takes its format and modifier"),
             Reason::Refused { scaled: false } => f.write_str("the display refused it in a test of the frame"),
@@ -115,6 +121,7 @@ mod tests {
     fn the_first_reason_is_the_one_that_would_hold_even_if_the_others_were_gone() {
         let open = Facts {
             kind: Kind::DmaBuf,
+            not_lent: None,
             screen_is_memory: false,
             refused: None,
             scaled: false,
@@ -122,12 +129,14 @@ mod tests {
             overlays: 0,
             taken: 0,
         };
+        let not_lent = Some(Refusal::Pages);
         let format = Some(RenderingReason::FormatUnsupported);
         let failed = Some(RenderingReason::ScanoutFailed);
         for (facts, reason) in [
             (open, Reason::NotAlone),
-            (Facts { screen_is_memory: true, kind: Kind::SharedMemory, ..open }, Reason::ScreenIsMemory),
-            (Facts { kind: Kind::SharedMemory, refused: failed, ..open }, Reason::SharedMemory),
+            (Facts { screen_is_memory: true, not_lent, ..open }, Reason::ScreenIsMemory),
+            (Facts { not_lent, refused: failed, ..open }, Reason::SharedMemory(Refusal::Pages)),
+            (Facts { kind: Kind::SharedMemory, beneath: true, ..open }, Reason::Beneath),
             (Facts { kind: Kind::Colour, beneath: true, ..open }, Reason::Colour),
             (Facts { refused: format, beneath: true, ..open }, Reason::Format),
             (Facts { refused: failed, scaled: true, ..open }, Reason::Refused { scaled: true }),

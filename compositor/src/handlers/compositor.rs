@@ -79,6 +79,9 @@ impl Heapwright {
         });
         let (Some(buffer), Some(client)) = (buffer, surface.client()) else { return };
         let Ok(dmabuf) = get_dmabuf(&buffer).cloned() else {
+            if let Some(state) = client.get_data::<ClientState>() {
+                state.shared_memory.committed(&buffer.id());
+            }
             self.note_shared_memory(&client, &buffer);
             return;
         };
@@ -102,6 +105,10 @@ impl BufferHandler for Heapwright {
     fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
         self.noted.remove(&buffer.id());
         self.buffers.forget(buffer);
+        let client = buffer.client();
+        if let Some(state) = client.as_ref().and_then(|client| client.get_data::<ClientState>()) {
+            state.shared_memory.forget_buffer(&buffer.id());
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Heapwright {
             pitch: u64::try_from(data.stride).unwrap_or(0),
             heap: "wl_shm".to_owned(),
             names: vec!["the client's shared memory".to_owned()],
-            why: vec!["the client draws through wl_shm: every frame of it is composed".to_owned()],
+            why: vec!["the client draws through wl_shm".to_owned()],
         });
     }
 

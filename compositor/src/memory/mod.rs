@@ -18,8 +18,8 @@ use std::{
 
 use heapwright_alloc::{
     buffers::{
-        Allocated, Allocator, AllocatorError, Buffer, BufferPool, Limit, Owner, PoolLimits, PooledBuffer,
-        Want,
+        Allocated, Allocator, AllocatorError, Buffer, BufferError, BufferPool, Limit, Owner, PoolLimits,
+        PooledBuffer, Want, Wrapped,
     },
     constraints::{Fourcc, Modifier, Size},
     devices::{DeviceError, KmsDevice},
@@ -286,6 +286,42 @@ impl Memory {
         allocator.tick(now);
         self.shared.pool.trim(now);
         self.shared.pool.idle().count > 0 || !allocator.shortages().is_empty()
+    }
+
+    /// The heap through which a display reads pictures that clients keep in sealed memfds, of this format and size; or why
+    /// it cannot.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn lends(&self, size: Size, format: Fourcc, device: &str, crtc: u32) -> Result<String, String> {
+        let allocator = self.allocator();
+        let known = allocator.devices().iter().find(|known| known.name() == device);
+        let known = known.ok_or_else(|| format!("no display is called {device}"))?;
+        let display = Participant { required: true, ..known.participant(crtc, "display") };
+        match allocator.resolve_wrapped(size, format, vec![display]) {
+            Answer::Solved(resolution) => Ok(resolution.heap),
+            answer => Err(answer.in_words()),
+        }
+    }
+
+    /// Lends a picture in a client's memfd to devices, through a heap that [`Memory::lends`] has named.
+    ///
+    /// # Errors
+    /// As [`Allocator::wrap`].
+    pub fn wrap(&self, heap: &str, memfd: impl AsFd, picture: &Wrapped) -> Result<Buffer, BufferError> {
+        self.allocator().wrap(heap, memfd, picture)
+    }
+
+    /// Whether a device sees what the CPU has written and not yet put in memory.
+    #[must_use]
+    pub fn sees_caches(&self, device: &str) -> bool {
+        if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+            return true;
+        }
+        let allocator = self.allocator();
+        let known = allocator.devices().iter().find(|known| known.name() == device);
+        let tree = known.and_then(|known| known.hardware()?.devicetree.as_ref());
+        tree.and_then(|tree| tree.coherent) == Some(true)
     }
 
     /// Takes note of a client's buffer.

@@ -68,6 +68,8 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         );
     }
     let mut record = head.ring.begin();
+    let exporter = head.exporter.clone();
+    let not_lent = |buffer: &_| exporter.refusal(buffer);
     let drawn = Drawn {
         elements: &elements,
         scale,
@@ -75,6 +77,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         memory: false,
         primary: head.compositor.plane().into(),
         overlays: head.overlays.len(),
+        not_lent: &not_lent,
         on_overlays: &on_overlays,
     };
     state.remember_outputs(&output, &drawn, &mut record);

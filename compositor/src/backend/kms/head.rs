@@ -1,6 +1,5 @@
 //! One CRTC with its connector, and the planes above its primary one.
 
-use heapwright_alloc::smithay::PrimeExporter;
 use smithay::{
     backend::{
         drm::{DrmDeviceFd, compositor::DrmCompositor},
@@ -16,16 +15,19 @@ use super::super::pace::Pace;
 use crate::{
     frames::{self, Lit, Ring},
     memory::ScreenAllocator,
+    shared_memory::ScreenExporter,
 };
 
 type Feedback = Option<OutputPresentationFeedback>;
-type Compositor = DrmCompositor<ScreenAllocator, PrimeExporter, Feedback, DrmDeviceFd>;
+type Compositor = DrmCompositor<ScreenAllocator, ScreenExporter, Feedback, DrmDeviceFd>;
 
 /// One CRTC with its connector.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) output: Output,
     pub(super) compositor: Compositor,
+    /// As the compositor has it.
+    pub(super) exporter: ScreenExporter,
     pub(super) pace: Pace,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
     pub(super) direct: Option<bool>,
@@ -66,11 +68,12 @@ fn overlays(compositor: &Compositor) -> Vec<Overlay> {
 }
 
 impl Head {
-    pub(super) fn new(output: Output, compositor: Compositor) -> Self {
+    pub(super) fn new(output: Output, compositor: Compositor, exporter: ScreenExporter) -> Self {
         Head {
             output,
             overlays: overlays(&compositor),
             compositor,
+            exporter,
             pace: Pace::default(),
             direct: None,
             ring: Ring::default(),

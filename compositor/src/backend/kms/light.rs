@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use heapwright_alloc::smithay::PrimeExporter;
+use heapwright_alloc::constraints::Size;
 use smithay::{
     backend::{
         allocator::{Fourcc, dmabuf::Dmabuf, gbm::GbmDevice},
@@ -24,7 +24,7 @@ use super::{
     find::connected,
     head::Head,
 };
-use crate::state::Heapwright;
+use crate::{shared_memory::ScreenExporter, state::Heapwright};
 
 /// Formats tried for composed frames, best first.
 const FORMATS: [Fourcc; 3] = [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Rgb565];
@@ -116,6 +116,8 @@ fn light(
     output.change_current_state(Some(output_mode), Some(Transform::Normal), None, Some((x, 0).into()));
     output.set_preferred(output_mode);
 
+    let screen = Size::new(width.into(), height.into());
+    let exporter = ScreenExporter::new(state.memory.clone(), &kms.name, crtc.into(), screen);
     let allocator = state.memory.screen_allocator(&kms.name, &name);
     let renderer_formats = Bind::<Dmabuf>::supported_formats(&kms.renderer).unwrap_or_default();
     let compositor = DrmCompositor::new(
@@ -123,7 +125,7 @@ fn light(
         surface,
         None,
         allocator,
-        PrimeExporter,
+        exporter.clone(),
         FORMATS,
         renderer_formats,
         kms.device.cursor_size(),
@@ -133,7 +135,7 @@ fn light(
     .map_err(|error| dark(error.to_string()))?;
     info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
 
-    let head = Head::new(output.clone(), compositor);
+    let head = Head::new(output.clone(), compositor, exporter);
     kms.heads.insert(crtc, head);
     output.create_global::<Heapwright>(&state.display);
     state.space.map_output(&output, (x, 0));

@@ -1,0 +1,150 @@
+//! Framebuffers for an output: of dma-bufs as they are, of shared memory where the display takes it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use heapwright_alloc::{
+    buffers::Wrapped,
+    constraints::{Fourcc, Size},
+    smithay::{FramebufferError, PrimeExporter, PrimeFramebuffer, dmabuf, framebuffer_of},
+};
+use smithay::{
+    backend::{
+        allocator::dmabuf::Dmabuf,
+        drm::{
+            DrmDeviceFd,
+            exporter::{ExportBuffer, ExportFramebuffer},
+        },
+    },
+    reexports::wayland_server::{Resource as _, protocol::wl_buffer::WlBuffer},
+};
+use tracing::{debug, info};
+
+use super::Refusal;
+use crate::{client::ClientState, memory::Memory};
+
+/// Questions whose answers are kept.
+const ANSWERS: usize = 64;
+
+/// For a picture's format and size: the heap that lends it, if the display takes what it lends.
+type Answers = HashMap<(Fourcc, Size), Option<String>>;
+
+/// Makes framebuffers for one output.
+#[derive(Debug, Clone)]
+pub struct ScreenExporter {
+    memory: Memory,
+    device: String,
+    crtc: u32,
+    /// The largest picture that is likely to be shown.
+    screen: Size,
+    prime: PrimeExporter,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl ScreenExporter {
+    /// For a CRTC of a device that `memory` knows by this name, whose mode is of `screen` pixels.
+    #[must_use]
+    pub fn new(memory: Memory, device: &str, crtc: u32, screen: Size) -> Self {
+        let (device, prime, answers) = (device.to_owned(), PrimeExporter, Arc::default());
+        ScreenExporter { memory, device, crtc, screen, prime, answers }
+    }
+
+    // Nothing panics while it holds the lock.
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The heap through which the display can read such a picture, where it can. Asked at the size of the screen, so that
+    /// a window that is being resized is not tried at each of its sizes.
+    fn heap_for(&self, picture: &Wrapped) -> Option<String> {
+        let size =
+            Size::new(picture.size.width.max(self.screen.width), picture.size.height.max(self.screen.height));
+        let question = (picture.format, size);
+        if let Some(known) = self.answers().get(&question) {
+            return known.clone();
+        }
+        let answer = self.memory.lends(size, picture.format, &self.device, self.crtc);
+        match &answer {
+            Ok(heap) => info!(format = %picture.format, %size, heap, "wl_shm is read by the display"),
+            Err(why) => info!(format = %picture.format, %size, why, "wl_shm is composed"),
+        }
+        let mut answers = self.answers();
+        if answers.len() >= ANSWERS {
+            answers.clear();
+        }
+        answers.insert(question, answer.clone().ok());
+        answer.ok()
+    }
+
+    fn lent(
+        &self,
+        drm: &DrmDeviceFd,
+        buffer: &WlBuffer,
+        opaque: bool,
+    ) -> Result<Option<PrimeFramebuffer>, FramebufferError> {
+        let client = buffer.client();
+        let Some(state) = client.as_ref().and_then(|client| client.get_data::<ClientState>()) else {
+            return Ok(None);
+        };
+        let write_back = !self.memory.sees_caches(&self.device);
+        let lent = state.shared_memory.lend(&buffer.id(), write_back, |file, picture| {
+            let heap = self.heap_for(picture)?;
+            let wrapped = self.memory.wrap(&heap, file, picture);
+            wrapped.inspect_err(|error| debug!(%error, "a buffer of shared memory is not lent")).ok()
+        });
+        let Ok(lent) = lent else { return Ok(None) };
+        match dmabuf(&lent) {
+            Ok(dmabuf) => framebuffer_of(drm, &dmabuf, opaque).map(Some),
+            Err(error) => {
+                debug!(%error, "a buffer of shared memory is not lent");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether a buffer may be lent; `None` if it is no shared memory.
+    fn can_lend(&self, buffer: &WlBuffer) -> Option<Result<(), Refusal>> {
+        let client = buffer.client();
+        let state = client.as_ref().and_then(|client| client.get_data::<ClientState>());
+        let picture = state.and_then(|state| state.shared_memory.picture(&buffer.id()))?;
+        Some(picture.and_then(|picture| match self.heap_for(&picture) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::Display),
+        }))
+    }
+
+    /// Why a buffer in shared memory is not lent to this output's display, where it is not.
+    #[must_use]
+    pub fn refusal(&self, buffer: &WlBuffer) -> Option<Refusal> {
+        self.can_lend(buffer)?.err()
+    }
+}
+
+impl ExportFramebuffer<Dmabuf> for ScreenExporter {
+    type Framebuffer = PrimeFramebuffer;
+    type Error = FramebufferError;
+
+    fn add_framebuffer(
+        &self,
+        drm: &DrmDeviceFd,
+        buffer: ExportBuffer<'_, Dmabuf>,
+        use_opaque: bool,
+    ) -> Result<Option<PrimeFramebuffer>, FramebufferError> {
+        match &buffer {
+            ExportBuffer::Wayland(shared) if !self.prime.can_add_framebuffer(&buffer) => {
+                self.lent(drm, shared, use_opaque)
+            }
+            _ => self.prime.add_framebuffer(drm, buffer, use_opaque),
+        }
+    }
+
+    fn can_add_framebuffer(&self, buffer: &ExportBuffer<'_, Dmabuf>) -> bool {
+        let shared = |buffer: &ExportBuffer<'_, Dmabuf>| match buffer {
+            ExportBuffer::Wayland(buffer) => self.can_lend(buffer).is_some_and(|can| can.is_ok()),
+            ExportBuffer::Allocator(_) => false,
+        };
+        self.prime.can_add_framebuffer(buffer) || shared(buffer)
+    }
+}
