@@ -11,16 +11,13 @@ use smithay::{
         allocator::Format,
         renderer::{ImportDma as _, pixman::PixmanRenderer},
     },
-    desktop::Window,
     output::Output,
 };
 use tracing::{debug, info, warn};
 
 use crate::{
-    backend::Backend,
     dmabuf::{Feedback, FeedbackError, Tranche},
     memory::{Memory, PlaneOf},
-    shell::window::{Mode, mode_of},
     state::Heapwright,
 };
 
@@ -125,20 +122,10 @@ impl Heapwright {
         }
     }
 
-    /// Tells a window's surface the pairs of the plane that would take it, or takes that back.
-    pub fn update_feedback(&mut self, window: &Window) {
-        let Some(toplevel) = window.toplevel() else { return };
-        let wanted = match mode_of(window) {
-            Mode::Fullscreen => self.output_of(window).and_then(|output| self.scanout_feedback(&output)),
-            Mode::Floating | Mode::Maximized => None,
-        };
-        self.dmabuf.set_surface_feedback(toplevel.wl_surface(), wanted);
-    }
-
-    fn scanout_feedback(&self, output: &Output) -> Option<Arc<Feedback>> {
-        let Backend::Kms(kms) = &self.backend else { return None };
-        let source = Source { size: size_of(output)?, ..self.backend.feedback_source()? };
-        match scanout(&self.memory, &source, kms.primary_plane(output)?) {
+    /// Feedback for a surface of so many pixels that this plane would take.
+    pub(crate) fn scanout_feedback(&self, plane: PlaneOf<'_>, size: Size) -> Option<Arc<Feedback>> {
+        let source = Source { size, ..self.backend.feedback_source()? };
+        match scanout(&self.memory, &source, plane) {
             Ok(feedback) => Some(Arc::new(feedback)),
             Err(error) => {
                 debug!(%error, "no scan-out feedback");
@@ -149,7 +136,8 @@ impl Heapwright {
 }
 
 /// Pixels of an output's mode.
-fn size_of(output: &Output) -> Option<Size> {
+#[must_use]
+pub fn size_of(output: &Output) -> Option<Size> {
     let size = output.current_mode()?.size;
     Some(Size { width: u32::try_from(size.w).ok()?, height: u32::try_from(size.h).ok()? })
 }

@@ -10,6 +10,7 @@
 //! | [`shell`] | windows: placement, focus, move, resize, maximise, fullscreen |
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`] | from windows to elements, and the news of it back to clients |
+//! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
@@ -20,6 +21,8 @@
 //! 2. A frame is drawn only when something changed; an idle screen costs nothing.
 //! 3. `zero_copy` is said of a frame only when the display read the client's own buffer.
 
+pub mod aim;
+pub mod aims;
 pub mod app;
 pub mod backend;
 pub mod cli;

@@ -151,7 +151,9 @@ impl Heapwright {
     }
 
     /// After drawing `output`: remembers for each surface whether and how this output shows it, and writes that down.
-    pub fn remember_outputs(&self, output: &Output, drawn: &Drawn<'_>, frame: &mut Frame) {
+    /// Returns the surfaces that were written down, in the order of `frame`.
+    pub fn remember_outputs(&self, output: &Output, drawn: &Drawn<'_>, frame: &mut Frame) -> Vec<WlSurface> {
+        let mut surfaces = Vec::new();
         for_each_tree(&self.space, &self.cursor, |tree, role| {
             with_surfaces_surface_tree(tree, |surface, data| {
                 update_surface_primary_scanout_output(
@@ -162,9 +164,12 @@ impl Heapwright {
                     default_primary_scanout_output_compare,
                 );
                 let role = if surface == tree { role } else { Role::Subsurface };
-                self.record((surface, data), role, output, drawn, frame);
+                if self.record((surface, data), role, output, drawn, frame) {
+                    surfaces.push(surface.clone());
+                }
             });
         });
+        surfaces
     }
 
     /// Takes the presentation feedback of the frame that is about to be shown.

@@ -220,7 +220,11 @@ impl Window<'_> {
 
         client.frame_due = true;
         let end = args.stay.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let enough = |presented| end.map_or(presented >= args.frames, |end| Instant::now() >= end);
+        let enough = |presented| match (&args.until, end) {
+            (Some(file), _) => file.exists(),
+            (None, Some(end)) => Instant::now() >= end,
+            (None, None) => presented >= args.frames,
+        };
         let mut fullscreen = args.fullscreen;
         while !enough(client.report.presented) && !client.closed {
             if let Some(answer) = client.answer.take() {

@@ -17,6 +17,7 @@ mod wait;
 
 use std::{
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -41,6 +42,9 @@ pub struct Args {
     /// End this many seconds after the start, however many frames were presented.
     #[arg(long, value_name = "SECONDS", conflicts_with = "frames")]
     pub stay: Option<u64>,
+    /// End once there is a file of this name, however many frames were presented.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["frames", "stay"])]
+    pub until: Option<PathBuf>,
     /// Give up when no frame comes for this many seconds.
     #[arg(long, default_value_t = 10)]
     pub patience: u64,

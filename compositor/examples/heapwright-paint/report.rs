@@ -41,7 +41,8 @@ pub struct Report {
     pub zero_copy: u64,
     /// Frames that were replaced before they were shown.
     pub discarded: u64,
-    /// Frames that the display read from the client's own buffer, which came back before a later one was shown.
+    /// Frames that the display read from the client's own buffer, which came back before a later one was shown. Right
+    /// only where it was composed in the end, as when something came to lie above it.
     pub released_early: usize,
     /// Number of the first frame (from 1) from which on every frame was zero-copy; 0 if the last was not.
     pub zero_copy_since: u64,

@@ -196,7 +196,7 @@ fn draw(state: &mut Heapwright) {
         overlays: 0,
         on_overlays: &[],
     };
-    state.remember_outputs(&output, &drawn, &mut frame);
+    let _ = state.remember_outputs(&output, &drawn, &mut frame);
     let Backend::Headless(headless) = &mut state.backend else { return };
     if changed {
         headless.ring.keep(frame, now);

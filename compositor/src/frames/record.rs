@@ -124,7 +124,7 @@ pub(crate) fn name_overlays(frame: &mut Frame, planes: &[Option<u32>]) {
 }
 
 impl Heapwright {
-    /// Writes down how `output` has drawn a surface.
+    /// Writes down how `output` has drawn a surface; whether there is room for it.
     pub(crate) fn record(
         &self,
         (surface, data): (&WlSurface, &SurfaceData),
@@ -132,9 +132,9 @@ impl Heapwright {
         output: &Output,
         drawn: &Drawn<'_>,
         frame: &mut Frame,
-    ) {
-        let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return };
-        let Ok(state) = state.lock() else { return };
+    ) -> bool {
+        let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return false };
+        let Ok(state) = state.lock() else { return false };
         let id = Id::from_wayland_resource(surface);
         let buffer = state.buffer().and_then(|it| Some((it, self.buffers.get(&self.display, it)?)));
         let verdict = buffer.as_ref().and_then(|(buffer, known)| {
@@ -142,13 +142,13 @@ impl Heapwright {
         });
         let buffer = buffer.map(|(_, known)| known);
         data.data_map.insert_if_missing(Last::default);
-        let Some(last) = data.data_map.get::<Last>() else { return };
+        let Some(last) = data.data_map.get::<Last>() else { return false };
         let mut last = last.0.borrow_mut();
         let index = last.iter().position(|(known, ..)| known == output);
         let since = index.and_then(|index| last.get(index)).map(|(.., commit)| *commit);
         let (Some(buffer), Some(verdict)) = (buffer, verdict) else {
             last.retain(|(known, ..)| known != output);
-            return;
+            return false;
         };
         let damage = state
             .damage_since(since)
@@ -161,7 +161,7 @@ impl Heapwright {
             (_, None) => last.push((output.clone(), verdict, state.current_commit())),
         }
         let (surface, plane) = (surface.id().protocol_id(), drawn.plane(&id, verdict));
-        frame.push(Seen { surface, role, buffer, verdict, plane, damage });
+        frame.push(Seen { surface, role, buffer, verdict, plane, damage })
     }
 
     /// The last frames of every output, or of one, and what clients hold.

@@ -79,13 +79,15 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Writes a surface down.
-    pub fn push(&mut self, seen: Seen) {
-        if self.surfaces.len() < MOST_SURFACES {
+    /// Writes a surface down; whether there was room for it.
+    pub fn push(&mut self, seen: Seen) -> bool {
+        let room = self.surfaces.len() < MOST_SURFACES;
+        if room {
             self.surfaces.push(seen);
         } else {
             self.unlisted = self.unlisted.saturating_add(1);
         }
+        room
     }
 }
 

@@ -5,16 +5,13 @@ use heapwright_protocols::allocation::server::{
     zhw_allocation_v1::{Change, Outcome, ZhwAllocationV1},
     zhw_allocator_v1::ZhwAllocatorV1,
 };
-use smithay::{
-    desktop::Window,
-    reexports::{
-        calloop::{
-            LoopHandle,
-            ping::{Ping, make_ping},
-            timer::{TimeoutAction, Timer},
-        },
-        wayland_server::{DisplayHandle, Resource as _, backend::ClientId, protocol::wl_surface::WlSurface},
+use smithay::reexports::{
+    calloop::{
+        LoopHandle,
+        ping::{Ping, make_ping},
+        timer::{TimeoutAction, Timer},
     },
+    wayland_server::{DisplayHandle, Resource as _, backend::ClientId, protocol::wl_surface::WlSurface},
 };
 use tracing::{debug, error, warn};
 
@@ -26,10 +23,8 @@ use super::{
     worker::{Done, Job, Worker},
 };
 use crate::{
-    backend::Backend,
     client::ClientState,
     memory::Memory,
-    shell::window::{Mode, mode_of},
     state::{Heapwright, StartError},
 };
 
@@ -156,26 +151,19 @@ impl Heapwright {
         self.keep_time();
     }
 
-    /// The plane that would show a surface: that of the output which a fullscreen window covers.
+    /// The plane that would show a surface.
     fn display_of(
         &self,
         surface: Option<&WlSurface>,
     ) -> Option<heapwright_alloc::solver::problem::Participant> {
-        let window = self.window_of(surface?)?;
-        if mode_of(&window) != Mode::Fullscreen {
-            return None;
-        }
-        let output = self.output_of(&window)?;
-        let Backend::Kms(kms) = &self.backend else { return None };
-        self.memory.plane(kms.primary_plane(&output)?, DISPLAY)
+        self.memory.plane(self.aim_of(surface?)?, DISPLAY)
     }
 
-    /// Something changed for a window: tells its negotiations to ask again, if the answer would be another.
-    pub fn reconsider(&self, window: &Window) {
-        let Some(toplevel) = window.toplevel() else { return };
+    /// Something changed for a surface: tells its negotiations to ask again, if the answer would be another.
+    pub fn reconsider(&self, surface: &WlSurface) {
         for allocation in &self.negotiations.live {
             let Some(data) = allocation.data::<AllocationData>() else { continue };
-            if data.surface().as_ref() == Some(toplevel.wl_surface()) {
+            if data.surface().as_ref() == Some(surface) {
                 self.reconsider_one(allocation, data);
             }
         }

@@ -96,7 +96,7 @@ impl Heapwright {
             }
         });
         self.update_feedback(&window);
-        self.reconsider(&window);
+        self.reconsider(toplevel.wl_surface());
         self.place(&window);
     }
 

@@ -80,7 +80,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         not_lent: &not_lent,
         on_overlays: &on_overlays,
     };
-    state.remember_outputs(&output, &drawn, &mut record);
+    let surfaces = state.remember_outputs(&output, &drawn, &mut record);
     if is_empty {
         if let Some(head) = state.backend.head(crtc) {
             head.ring.discard(record);
@@ -97,7 +97,11 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
             head.pace.submitted();
             head.name_overlays(on_overlays);
             frames::name_overlays(&mut record, &head.overlay_ids);
-            head.ring.keep(record, state.clock.now().into());
+            state.follow_planes(&output, &surfaces, &record);
+            let now = state.clock.now().into();
+            if let Some(head) = state.backend.head(crtc) {
+                head.ring.keep(record, now);
+            }
         }
         Err(error) => {
             head.ring.discard(record);

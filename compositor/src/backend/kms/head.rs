@@ -43,7 +43,7 @@ pub(super) struct Head {
 /// A plane above the primary one, with the kernel's names of its place.
 #[derive(Debug)]
 pub(super) struct Overlay {
-    plane: plane::Handle,
+    pub(super) plane: plane::Handle,
     /// `CRTC_X`, `CRTC_Y`, `CRTC_W`, `CRTC_H`.
     place: [property::Handle; 4],
 }

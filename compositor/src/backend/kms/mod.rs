@@ -178,6 +178,18 @@ impl Kms {
         })
     }
 
+    /// A plane of `output` by the kernel's id.
+    #[must_use]
+    pub fn plane(&self, output: &Output, plane: u32) -> Option<PlaneOf<'_>> {
+        Some(PlaneOf { plane, ..self.primary_plane(output)? })
+    }
+
+    /// The overlay planes of `output` by the kernel's ids, front to back.
+    pub fn overlay_planes(&self, output: &Output) -> impl Iterator<Item = u32> {
+        let head = self.heads.values().find(|head| head.output == *output);
+        head.into_iter().flat_map(|head| head.overlays.iter().map(|overlay| u32::from(overlay.plane)))
+    }
+
     /// Goes to another virtual terminal.
     pub fn change_terminal(&mut self, number: i32) {
         if let Err(error) = self.session.change_vt(number) {
