@@ -57,9 +57,12 @@ pub enum LabError {
         /// The mark that was asked for.
         name: String,
     },
-    /// No emulator.
-    #[error("there is no qemu-system-x86_64: install the package qemu-system-x86")]
-    NoQemu,
+    /// The emulator's directory is not what its packages should have made.
+    #[error("{path} has no program loader: remove the emulator's directory and prepare the lab again")]
+    NoEmulator {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// A test program for a guest.
     #[error("cannot build the test {name}; the end of what cargo says:\n{tail}")]
     Build {

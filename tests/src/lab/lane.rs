@@ -1,6 +1,6 @@
 //! The kinds of guest.
 
-use super::{LabError, Outcome, Scenario, cache::Cache, kernel, qemu, root, uml};
+use super::{LabError, Outcome, Scenario, cache::Cache, emulator::Emulator, kernel, qemu, root, uml};
 
 /// A kind of guest. All run the same scenarios.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -24,9 +24,14 @@ impl Lane {
     pub fn prepare(self, progress: &mut dyn FnMut(&str)) -> Result<(), LabError> {
         let cache = Cache::open()?;
         match self {
-            Lane::Uml => kernel::uml(&cache, progress)?,
-            Lane::Qemu => kernel::qemu(&cache, progress)?,
-        };
+            Lane::Uml => {
+                kernel::uml(&cache, progress)?;
+            }
+            Lane::Qemu => {
+                kernel::qemu(&cache, progress)?;
+                Emulator::prepare(&cache, progress)?;
+            }
+        }
         root::debian(&cache, progress)?;
         Ok(())
     }

@@ -8,13 +8,17 @@
 //! | `guest`, `exchange` | a running guest and what it says; the directory it shares with the host |
 //! | `monitor` | photographs of a QEMU guest's screens, its keyboard and tablet |
 //! | [`kernel`], [`root`] | what a guest is made of, built once and cached |
+//! | [`emulator`] | QEMU, run from a directory |
 //! | [`program`] | test programs of the workspace, for a guest |
+//! | [`debian`] | a directory of Debian packages |
 //! | [`mirror`] | Debian packages of another release, by the host's own apt |
 //! | [`cache`] | artefacts keyed by what they are made from |
 //! | [`cpu`], [`mark`] | processor time of a guest and of each of its processes, taken on the host |
 
 pub mod cache;
 pub mod cpu;
+pub mod debian;
+pub mod emulator;
 pub mod error;
 mod exchange;
 mod guest;

@@ -1,7 +1,6 @@
 //! Booting a QEMU guest: the processor is emulated, so it runs wherever its program does, with real buses and devices.
 
 use std::{
-    io,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     process::Command,
@@ -10,6 +9,7 @@ use std::{
 use super::{
     LabError, Outcome, Scenario,
     cache::Cache,
+    emulator::Emulator,
     exchange::{Exchange, quoted},
     guest::Guest,
     kernel,
@@ -40,10 +40,11 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     let mut programs = REQUESTS.map(|name| (name, LAB_ASK)).to_vec();
     programs.push(("lab-mark", LAB_MARK));
     let exchange = Exchange::new(scenario, &mounts(scenario), &programs)?;
+    let emulator = Emulator::prepare(&cache, &mut |_| {})?;
 
     // The machine's monitor is its standard input, its console its standard output; the error is for what comes before.
     let (monitor, theirs) = UnixStream::pair().map_err(LabError::file("a socket"))?;
-    let mut command = Command::new(PROGRAM);
+    let mut command = emulator.program(PROGRAM);
     command
         .args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-smp", "2", "-m", &scenario.memory])
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none"])
@@ -62,10 +63,7 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     }
     command.arg("-kernel").arg(kernel).arg("-append").arg(kernel_arguments(scenario));
     command.stdin(OwnedFd::from(theirs));
-    let guest = Guest::start(&mut command).map_err(|error| match error {
-        LabError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => LabError::NoQemu,
-        other => other,
-    })?;
+    let guest = Guest::start(&mut command)?;
     // The guest's end of the socket, or the monitor would not see the machine end.
     drop(command);
     let mut monitor = Monitor::new(monitor, exchange.path())?;

@@ -1,8 +1,13 @@
 //! The guest's root: a Debian with real clients and the peers that we measure ourselves against.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
-use super::{LabError, cache::Cache, mirror, step};
+use super::{
+    LabError,
+    cache::Cache,
+    debian::{self, Tree},
+    step,
+};
 
 /// Packages, one a line.
 const PACKAGES: &str = include_str!("../../lab/packages");
@@ -25,21 +30,9 @@ pub fn debian(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, 
     let artefact = cache.artefact("root", &[RECIPE, PACKAGES, STUB, SUITE], |done| {
         let log = step::fresh_log(&logs, "root")?;
         progress("making the guest's root (a minute or two)");
-        let include = PACKAGES.split_whitespace().collect::<Vec<_>>().join(",");
-        // For a user who is not root, mmdebstrap makes files of other users; an archive takes them out of its hands.
-        let archive = done.join("root.tar");
-        let mut command = Command::new("mmdebstrap");
-        command.args(["--variant=minbase", &format!("--include={include}"), SUITE]);
-        // Those other users can't enter a home directory, and Debian 13 keeps /tmp in memory.
-        command.arg(&archive).arg(mirror::uri()?).env("TMPDIR", "/var/tmp");
-        step::run("making the guest's root", &log, &mut command)?;
         let root = done.join("root");
-        fs::create_dir(&root).map_err(LabError::file(&root))?;
-        let mut unpack = Command::new("tar");
-        // Only root can make device nodes, and guests have devices of their own.
-        unpack.args(["--extract", "--no-same-owner", "--exclude=./dev/*", "--file"]).arg(&archive);
-        step::run("unpacking the guest's root", &log, unpack.arg("--directory").arg(&root))?;
-        fs::remove_file(&archive).map_err(LabError::file(&archive))?;
+        let tree = Tree { variant: "minbase", packages: PACKAGES, suite: SUITE };
+        debian::unpack("the guest's root", tree, &root, &log)?;
         let stub = root.join("sbin/lab-init");
         fs::write(&stub, STUB).map_err(LabError::file(&stub))?;
         fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).map_err(LabError::file(&stub))
