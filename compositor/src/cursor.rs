@@ -20,28 +20,10 @@ use smithay::{
 use std::sync::Mutex;
 use tracing::debug;
 
-use crate::render::OutputElement;
-
-/// Rows of the arrow: `#` black, `.` white, space nothing. The hot spot is the top left corner.
-const ARROW: [&str; 17] = [
-    "#           ",
-    "##          ",
-    "#.#         ",
-    "#..#        ",
-    "#...#       ",
-    "#....#      ",
-    "#.....#     ",
-    "#......#    ",
-    "#.......#   ",
-    "#........#  ",
-    "#.....##### ",
-    "#..#..#     ",
-    "#.# #..#    ",
-    "##  #..#    ",
-    "     #..#   ",
-    "     #..#   ",
-    "      ##    ",
-];
+use crate::{
+    arrow::{self, ARROW},
+    render::OutputElement,
+};
 
 /// The pointer's image and whether there is a pointer to show.
 #[derive(Debug)]
@@ -58,11 +40,7 @@ impl Default for Cursor {
         let pixels: Vec<u8> = ARROW
             .iter()
             .flat_map(|row| row.bytes())
-            .flat_map(|cell| match cell {
-                b'#' => [0, 0, 0, 0xff],
-                b'.' => [0xff, 0xff, 0xff, 0xff],
-                _ => [0; 4],
-            })
+            .flat_map(|cell| arrow::colour(cell).unwrap_or(0).to_le_bytes())
             .collect();
         let arrow = MemoryRenderBuffer::from_slice(
             &pixels,

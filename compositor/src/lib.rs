@@ -12,6 +12,7 @@
 //! | [`render`] | from windows to elements, and the news of it back to clients |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
+//! | [`mod@picture`], [`own_buffers`] | what is drawn by itself before it is placed, and how planes come to show it |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
 //! | [`mod@explain`] | where buffers go on this machine, and why |
@@ -24,6 +25,7 @@
 pub mod aim;
 pub mod aims;
 pub mod app;
+pub mod arrow;
 pub mod backend;
 pub mod cli;
 pub mod client;
@@ -41,7 +43,8 @@ pub mod logging;
 pub mod memory;
 pub mod msg;
 pub mod negotiation;
-pub mod prescaled;
+pub mod own_buffers;
+pub mod picture;
 pub mod quirks;
 pub mod render;
 pub mod run;

@@ -20,15 +20,18 @@ use smithay::{
         },
     },
     output::Output,
-    reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{Physical, Rectangle, Scale},
+    reexports::{
+        wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+        wayland_server::protocol::wl_surface::WlSurface,
+    },
+    utils::{Logical, Physical, Point, Rectangle, Scale},
 };
 use tracing::debug;
 
 use crate::{
     cursor::Cursor,
     frames::{Drawn, Frame, Role},
-    prescaled::Prescaled,
+    picture::Picture,
     state::Heapwright,
 };
 
@@ -43,29 +46,38 @@ smithay::backend::renderer::element::render_elements! {
     pub OutputElement<=PixmanRenderer>;
     /// A client's surface.
     Surface = WaylandSurfaceRenderElement<PixmanRenderer>,
-    /// A client's surface that is scaled too far for where it is.
-    Prescaled = Prescaled,
+    /// What was drawn by itself: a surface that is scaled too far for where it is, the pointer for its plane.
+    Picture = Picture,
     /// The pointer's own arrow.
     Arrow = MemoryRenderBufferRenderElement<PixmanRenderer>,
 }
 
-/// The elements of `output`, front to back.
-pub fn elements(
+/// The pointer's elements on `output`, front to back.
+pub fn pointer_elements(
     renderer: &mut PixmanRenderer,
     space: &Space<Window>,
     cursor: &Cursor,
-    pointer: Option<smithay::utils::Point<f64, smithay::utils::Logical>>,
+    pointer: Option<Point<f64, Logical>>,
+    output: &Output,
+) -> Vec<OutputElement> {
+    let (Some(area), Some(pointer)) = (space.output_geometry(output), pointer) else { return Vec::new() };
+    let scale = Scale::from(output.current_scale().fractional_scale());
+    cursor.elements(renderer, pointer - area.loc.to_f64(), scale)
+}
+
+/// The elements of `output`, front to back, below those of the `pointer`.
+pub fn elements(
+    renderer: &mut PixmanRenderer,
+    space: &Space<Window>,
+    pointer: Vec<OutputElement>,
     output: &Output,
 ) -> Vec<OutputElement> {
     let Some(area) = space.output_geometry(output) else { return Vec::new() };
     let scale = Scale::from(output.current_scale().fractional_scale());
-    let mut elements = Vec::new();
+    let mut elements = pointer;
     let screen = Rectangle::from_size(area.size.to_physical_precise_round(scale));
     // In pixels: what is scaled by itself is memory that no client pays for.
     let mut budget = 2 * pixels(screen.size);
-    if let Some(pointer) = pointer {
-        elements.extend(cursor.elements(renderer, pointer - area.loc.to_f64(), scale));
-    }
     for window in space.elements().rev() {
         let Some(place) = space.element_location(window) else { continue };
         // A window's place is that of its geometry; its surface may begin outside (shadows).
@@ -99,7 +111,7 @@ fn drawable(
     let affordable = pixels(place.size) <= *budget;
     if seen && affordable && fits(Rectangle::from_size(place.size)) {
         *budget -= pixels(place.size);
-        match Prescaled::new(renderer, &picture, scale) {
+        match Picture::scaled(renderer, &picture, scale) {
             Ok(scaled) => return Some(scaled.into()),
             Err(error) => debug!(%error, ?place, "cannot be scaled by itself: not drawn"),
         }
@@ -146,7 +158,7 @@ fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl FnMut(&WlSu
 impl Heapwright {
     /// Where the pointer is, if there is one.
     #[must_use]
-    pub fn pointer_place(&self) -> Option<smithay::utils::Point<f64, smithay::utils::Logical>> {
+    pub fn pointer_place(&self) -> Option<Point<f64, Logical>> {
         self.seat.get_pointer().map(|pointer| pointer.current_location())
     }
 
@@ -176,12 +188,16 @@ impl Heapwright {
     #[must_use]
     pub fn take_feedback(&self, output: &Output, states: &RenderElementStates) -> OutputPresentationFeedback {
         let mut feedback = OutputPresentationFeedback::new(output);
-        for_each_tree(&self.space, &self.cursor, |tree, _| {
+        for_each_tree(&self.space, &self.cursor, |tree, role| {
             take_presentation_feedback_surface_tree(
                 tree,
                 &mut feedback,
                 surface_primary_scanout_output,
-                |surface, _| surface_presentation_feedback_flags_from_states(surface, states),
+                |surface, _| match role {
+                    // On its plane is our copy of it.
+                    Role::Pointer => Kind::empty(),
+                    _ => surface_presentation_feedback_flags_from_states(surface, states),
+                },
             );
         });
         feedback
@@ -258,7 +274,7 @@ mod tests {
         let picture = red(&mut renderer, 4096, (40.0, 30.0), (2, 3));
         let (id, commit) = (picture.id().clone(), picture.current_commit());
         let drawn = drawable(&mut renderer, picture, scale, screen, &mut budget).expect("an element");
-        assert!(matches!(drawn, OutputElement::Prescaled(_)));
+        assert!(matches!(drawn, OutputElement::Picture(_)));
         assert_eq!(budget, 94);
         // To all who track damage and frames it is the surface.
         assert_eq!((drawn.id(), drawn.current_commit()), (&id, commit));

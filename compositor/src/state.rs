@@ -264,12 +264,16 @@ impl Heapwright {
         ClientState { account: Account::open(&self.memory), ..ClientState::default() }
     }
 
-    /// Number of clients connected now.
+    /// Number of clients connected now, without our own.
     #[must_use]
     pub fn connected_clients(&self) -> usize {
-        let mut count = 0;
-        self.display.backend_handle().with_all_clients(|_| count += 1);
-        count
+        let backend = self.display.backend_handle();
+        let mut clients = Vec::new();
+        backend.with_all_clients(|client| clients.push(client));
+        let is_theirs = |client| {
+            backend.get_client_data(client).is_ok_and(|data| data.downcast_ref::<ClientState>().is_some())
+        };
+        clients.into_iter().filter(|client| is_theirs(client.clone())).count()
     }
 
     /// The window that `surface` is the main surface of.

@@ -13,7 +13,7 @@ use wayland_client::{
     Connection, DispatchError, EventQueue, QueueHandle,
     backend::WaylandError,
     globals::{BindError, GlobalError, registry_queue_init},
-    protocol::{wl_buffer, wl_compositor, wl_pointer, wl_seat, wl_shm, wl_surface},
+    protocol::{wl_buffer, wl_compositor, wl_seat, wl_shm, wl_surface},
 };
 use wayland_protocols::{
     wp::{
@@ -32,6 +32,7 @@ use crate::{
     fence::Fences,
     given_back::GivenBack,
     picture::Style,
+    pointer::Pointer,
     report::Report,
     slots::{Slot, Slots},
     wait::{turn, until},
@@ -73,6 +74,9 @@ pub enum Failed {
     /// There are no late fences.
     #[error("no late fences: {0}; they are made in debugfs (sync/sw_sync), by root")]
     Fence(#[source] std::io::Error),
+    /// No picture for the pointer.
+    #[error("no picture for the pointer: {0}")]
+    Pointer(#[source] std::io::Error),
     /// The compositor does not take the buffer.
     #[error("the compositor refused a buffer made by its own word: {0}")]
     BufferRefused(String),
@@ -122,8 +126,8 @@ pub struct Client {
     pub clock: Option<u32>,
     /// What there is to tell.
     pub report: Report,
-    /// Hidden above our window.
-    pub pointer: Option<wl_pointer::WlPointer>,
+    /// What becomes of the pointer above our window.
+    pub pointer: Pointer,
 }
 
 /// What the window is made with.
@@ -173,7 +177,8 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
         asked: (0, 0),
         handle,
     };
-    let mut client = Client::default();
+    let pointer = Pointer::new(args.pointer, &window.compositor, &window.shm, &window.handle);
+    let mut client = Client { pointer: pointer.map_err(Failed::Pointer)?, ..Client::default() };
     window.run(&mut queue, &mut client)?;
 
     client.report.clock = client.clock;

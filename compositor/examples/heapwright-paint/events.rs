@@ -237,24 +237,23 @@ impl Dispatch<wl_seat::WlSeat, ()> for Client {
         handle: &QueueHandle<Self>,
     ) {
         let wl_seat::Event::Capabilities { capabilities: WEnum::Value(capabilities) } = event else { return };
-        if capabilities.contains(wl_seat::Capability::Pointer) && client.pointer.is_none() {
-            client.pointer = Some(seat.get_pointer(handle, ()));
+        if capabilities.contains(wl_seat::Capability::Pointer) && client.pointer.device.is_none() {
+            client.pointer.device = Some(seat.get_pointer(handle, ()));
         }
     }
 }
 
 impl Dispatch<wl_pointer::WlPointer, ()> for Client {
     fn event(
-        _: &mut Self,
+        client: &mut Self,
         pointer: &wl_pointer::WlPointer,
         event: wl_pointer::Event,
         (): &(),
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        // A pointer over the picture would be one more thing to compose.
         if let wl_pointer::Event::Enter { serial, .. } = event {
-            pointer.set_cursor(serial, None, 0, 0);
+            client.pointer.entered(pointer, serial);
         }
     }
 }

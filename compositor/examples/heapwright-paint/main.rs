@@ -11,6 +11,7 @@ mod feedback;
 mod fence;
 mod given_back;
 mod picture;
+mod pointer;
 mod report;
 mod slots;
 mod wait;
@@ -69,6 +70,9 @@ pub struct Args {
     /// Use wl_shm even where linux-dmabuf is offered.
     #[arg(long)]
     pub shm: bool,
+    /// What the pointer looks like above the window.
+    #[arg(long, value_enum, default_value_t)]
+    pub pointer: pointer::Look,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,

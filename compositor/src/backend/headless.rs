@@ -154,7 +154,8 @@ fn draw(state: &mut Heapwright) {
     let Heapwright { backend: Backend::Headless(headless), space, cursor, .. } = state else { return };
     let headless = &mut **headless;
     let output = headless.output.clone();
-    let elements = render::elements(&mut headless.renderer, space, cursor, pointer, &output);
+    let pointer = render::pointer_elements(&mut headless.renderer, space, cursor, pointer, &output);
+    let elements = render::elements(&mut headless.renderer, space, pointer, &output);
     let back = headless.back();
     let age = match headless.drawn[back] {
         0 => 0,
@@ -191,8 +192,10 @@ fn draw(state: &mut Heapwright) {
         scale: Scale::from(output.current_scale().fractional_scale()),
         states: &states,
         memory: true,
+        takes: &|_| false,
         not_lent: &|_| None,
         primary: 0,
+        pointer: None,
         overlays: 0,
         on_overlays: &[],
     };

@@ -4,7 +4,10 @@ use std::{cell::RefCell, time::Duration};
 
 use smithay::{
     backend::renderer::{
-        element::{Element as _, Id, RenderElementPresentationState as Presented, RenderElementStates},
+        element::{
+            Element as _, Id, RenderElementPresentationState as Presented, RenderElementStates,
+            RenderingReason,
+        },
         utils::{CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
     },
     output::Output,
@@ -16,7 +19,7 @@ use smithay::{
     wayland::compositor::SurfaceData,
 };
 
-use super::{Facts, Frame, Kind, Plane, Ring, Role, Seen, Verdict};
+use super::{Facts, Frame, Kind, Known, Plane, Reason, Ring, Role, Seen, Verdict};
 use crate::{
     backend::Backend,
     ipc::{FrameNow, FrameSurface, FramesNow, OutputFrames},
@@ -38,8 +41,12 @@ pub struct Drawn<'a> {
     pub memory: bool,
     /// The kernel's id of the primary plane.
     pub primary: u32,
+    /// The pointer's element and the kernel's id of its plane, where it is on one.
+    pub pointer: Option<&'a (Id, u32)>,
     /// How many overlay planes the output has.
     pub overlays: usize,
+    /// Whether any plane but the cursor's takes the buffer's format and modifier.
+    pub takes: &'a dyn Fn(&Known) -> bool,
     /// Why a buffer in shared memory is not lent to the output's display.
     pub not_lent: &'a dyn Fn(&WlBuffer) -> Option<Refusal>,
     /// What is on overlay planes, front to back.
@@ -71,13 +78,25 @@ impl Drawn<'_> {
         })
     }
 
-    fn verdict(&self, id: &Id, buffer: (&WlBuffer, Kind), scaled: bool) -> Option<Verdict> {
-        let (buffer, kind) = buffer;
+    fn verdict(&self, id: &Id, (buffer, known): (&WlBuffer, &Known), scaled: bool) -> Option<Verdict> {
+        let kind = known.kind;
         let state = self.states.element_render_state(id.clone())?;
         let refused = match state.presentation_state {
+            Presented::ZeroCopy if self.is_pointer(id) => {
+                return Some(Verdict::Composed(Reason::CursorPlane));
+            }
             Presented::ZeroCopy => return Some(Verdict::ZeroCopy),
             Presented::Skipped => return Some(Verdict::Hidden),
             Presented::Rendering { reason } => reason,
+        };
+        let beneath = kind != Kind::Colour && self.is_beneath(id);
+        let tried = !beneath && self.on_overlays.len() < self.overlays;
+        // Of several reasons Smithay tells the first, and the cursor plane's comes first: its formats are for nobody else.
+        let refused = match refused {
+            Some(RenderingReason::FormatUnsupported) if (self.takes)(known) => {
+                tried.then_some(RenderingReason::ScanoutFailed)
+            }
+            other => other,
         };
         let facts = Facts {
             kind,
@@ -85,15 +104,22 @@ impl Drawn<'_> {
             screen_is_memory: self.memory,
             refused,
             scaled,
-            beneath: kind != Kind::Colour && self.is_beneath(id),
+            beneath,
             overlays: self.overlays,
             taken: self.on_overlays.len(),
         };
         Some(Verdict::Composed(facts.reason()))
     }
 
+    fn is_pointer(&self, id: &Id) -> bool {
+        self.pointer.is_some_and(|(pointer, _)| pointer == id)
+    }
+
     /// Its place in [`Drawn::on_overlays`] stands for the id of an overlay plane until the kernel is asked.
     fn plane(&self, id: &Id, verdict: Verdict) -> Option<Plane> {
+        if verdict == Verdict::Composed(Reason::CursorPlane) {
+            return self.pointer.map(|(_, plane)| Plane::Cursor(*plane));
+        }
         if verdict != Verdict::ZeroCopy {
             return None;
         }
@@ -137,9 +163,9 @@ impl Heapwright {
         let Ok(state) = state.lock() else { return false };
         let id = Id::from_wayland_resource(surface);
         let buffer = state.buffer().and_then(|it| Some((it, self.buffers.get(&self.display, it)?)));
-        let verdict = buffer.as_ref().and_then(|(buffer, known)| {
-            drawn.verdict(&id, (buffer, known.kind), is_scaled(&state, drawn.scale))
-        });
+        let verdict = buffer
+            .as_ref()
+            .and_then(|(buffer, known)| drawn.verdict(&id, (buffer, known), is_scaled(&state, drawn.scale)));
         let buffer = buffer.map(|(_, known)| known);
         data.data_map.insert_if_missing(Last::default);
         let Some(last) = data.data_map.get::<Last>() else { return false };
@@ -190,6 +216,7 @@ fn tell(frame: &Frame) -> FrameNow {
         role: seen.role.name().to_owned(),
         plane: seen.plane.map(|plane| match plane {
             Plane::Primary(id) => format!("primary {id}"),
+            Plane::Cursor(id) => format!("cursor {id}"),
             Plane::Overlay(Some(id)) => format!("overlay {id}"),
             Plane::Overlay(None) => "overlay".to_owned(),
         }),

@@ -36,11 +36,13 @@ impl Role {
     }
 }
 
-/// The plane that read a client's buffer.
+/// The plane that read a client's buffer, or a copy of it made once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {
     /// The output's primary plane, by the kernel's id.
     Primary(u32),
+    /// The output's cursor plane, by the kernel's id: it reads our copy of the client's buffer.
+    Cursor(u32),
     /// An overlay plane, by the kernel's id; none where it could not be told which.
     Overlay(Option<u32>),
 }

@@ -56,6 +56,8 @@ pub enum Reason {
     Beneath,
     /// Planes there are, but all are in use.
     Taken(usize),
+    /// It is the pointer's picture: a cursor plane wants it in a size of its own.
+    CursorPlane,
     /// The output has one plane, and the surface is not all that it shows.
     NotAlone,
 }
@@ -95,6 +97,7 @@ impl std::fmt::Display for Reason {
             Reason::Beneath => f.write_str("something that is composed lies above it"),
             Reason::Taken(1) => f.write_str("the overlay plane shows something else"),
             Reason::Taken(planes) => write!(f, "all {planes} overlay planes show something else"),
+            Reason::CursorPlane => f.write_str("copied once for the cursor plane, which wants its own size"),
             Reason::NotAlone => {
                 f.write_str("it is not all that the output shows, and no other plane is free for it")
             }

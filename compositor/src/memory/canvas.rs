@@ -1,13 +1,17 @@
-//! Memory to draw a screen in, where there is no display.
+//! Memory to draw in: of a screen where there is no display, of the pointer where there is a plane for it.
 
 use heapwright_alloc::{
     buffers::{AllocatorError, Buffer, MapError, Mapping},
     constraints::{CpuAccess, Fourcc, Frequency, MemoryLimits, Size},
+    smithay::{DmabufError, dmabuf},
     solver::problem::{Participant, Role},
 };
-use smithay::reexports::pixman::{FormatCode, Image};
+use smithay::{
+    backend::allocator::dmabuf::Dmabuf,
+    reexports::pixman::{FormatCode, Image},
+};
 
-use super::{Memory, linear};
+use super::{Memory, PlaneOf, linear};
 
 /// A buffer that the software renderer draws in.
 #[derive(Debug)]
@@ -15,6 +19,7 @@ pub struct Canvas {
     // Before the buffer: it must go first.
     mapping: Mapping,
     buffer: Buffer,
+    code: FormatCode,
 }
 
 /// No canvas, or no access to it.
@@ -26,6 +31,9 @@ pub enum CanvasError {
     /// The memory cannot be mapped.
     #[error("a screen buffer cannot be mapped: {0}")]
     Map(#[from] MapError),
+    /// The plane is none that the allocator knows.
+    #[error("plane {0} is unknown to the allocator")]
+    Plane(u32),
     /// Pixman does not take the layout.
     #[error("a screen buffer of {width}x{height} with pitch {pitch} is more than the renderer can draw in")]
     Layout {
@@ -59,7 +67,20 @@ impl Memory {
         let participants = vec![renderer(Fourcc::XRGB8888)];
         let buffer = self.allocate(name, Size { width, height }, participants, false)?;
         let mapping = buffer.map()?;
-        Ok(Canvas { mapping, buffer })
+        Ok(Canvas { mapping, buffer, code: FormatCode::X8R8G8B8 })
+    }
+
+    /// Allocates and maps a canvas of `width` x `height` pixels, ARGB8888, that a plane reads.
+    ///
+    /// # Errors
+    /// [`CanvasError`] when no heap gives memory that the plane takes, or it can't be mapped.
+    pub fn pointer_canvas(&self, width: u32, height: u32, plane: PlaneOf<'_>) -> Result<Canvas, CanvasError> {
+        let display = self.plane(plane, "cursor plane").ok_or(CanvasError::Plane(plane.plane))?;
+        let display = Participant { required: true, ..display };
+        let participants = vec![renderer(Fourcc::ARGB8888), display];
+        let buffer = self.allocate("pointer", Size { width, height }, participants, true)?;
+        let mapping = buffer.map()?;
+        Ok(Canvas { mapping, buffer, code: FormatCode::A8R8G8B8 })
     }
 }
 
@@ -80,6 +101,14 @@ impl Canvas {
     #[must_use]
     pub fn pitch(&self) -> usize {
         self.buffer.planes().first().map_or(0, |plane| plane.pitch as usize)
+    }
+
+    /// The memory, for a device; it stays for as long as either lives.
+    ///
+    /// # Errors
+    /// [`DmabufError`] when there is no descriptor left.
+    pub fn dmabuf(&self) -> Result<Dmabuf, DmabufError> {
+        dmabuf(&self.buffer)
     }
 
     /// A copy of the pixels.
@@ -104,7 +133,7 @@ impl Canvas {
         // for this call, within the access that the guard holds open.
         let image = unsafe {
             Image::from_raw_mut(
-                FormatCode::X8R8G8B8,
+                self.code,
                 width as usize,
                 height as usize,
                 access.as_mut_ptr().cast(),

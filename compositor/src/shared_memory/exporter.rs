@@ -12,18 +12,23 @@ use heapwright_alloc::{
 };
 use smithay::{
     backend::{
-        allocator::dmabuf::Dmabuf,
+        allocator::{Format, dmabuf::Dmabuf},
         drm::{
-            DrmDeviceFd,
+            DrmDeviceFd, Framebuffer,
             exporter::{ExportBuffer, ExportFramebuffer},
         },
     },
-    reexports::wayland_server::{Resource as _, protocol::wl_buffer::WlBuffer},
+    reexports::{
+        drm::control::framebuffer,
+        wayland_server::{Resource as _, protocol::wl_buffer::WlBuffer},
+    },
 };
 use tracing::{debug, info};
 
 use super::Refusal;
-use crate::{client::ClientState, memory::Memory};
+use crate::{
+    backend::kms::cursor_plane::POINTER, client::ClientState, memory::Memory, own_buffers::OwnBuffers,
+};
 
 /// Questions whose answers are kept.
 const ANSWERS: usize = 64;
@@ -122,8 +127,34 @@ impl ScreenExporter {
     }
 }
 
+/// A framebuffer, with the pair of format and modifier by which a plane is found for it.
+#[derive(Debug)]
+pub struct ScreenFramebuffer {
+    framebuffer: PrimeFramebuffer,
+    pair: Format,
+}
+
+impl ScreenFramebuffer {
+    fn new(framebuffer: PrimeFramebuffer, of_pointer: bool) -> Self {
+        let pair = if of_pointer { POINTER } else { framebuffer.format() };
+        ScreenFramebuffer { framebuffer, pair }
+    }
+}
+
+impl AsRef<framebuffer::Handle> for ScreenFramebuffer {
+    fn as_ref(&self) -> &framebuffer::Handle {
+        self.framebuffer.as_ref()
+    }
+}
+
+impl Framebuffer for ScreenFramebuffer {
+    fn format(&self) -> Format {
+        self.pair
+    }
+}
+
 impl ExportFramebuffer<Dmabuf> for ScreenExporter {
-    type Framebuffer = PrimeFramebuffer;
+    type Framebuffer = ScreenFramebuffer;
     type Error = FramebufferError;
 
     fn add_framebuffer(
@@ -131,13 +162,15 @@ impl ExportFramebuffer<Dmabuf> for ScreenExporter {
         drm: &DrmDeviceFd,
         buffer: ExportBuffer<'_, Dmabuf>,
         use_opaque: bool,
-    ) -> Result<Option<PrimeFramebuffer>, FramebufferError> {
-        match &buffer {
+    ) -> Result<Option<ScreenFramebuffer>, FramebufferError> {
+        let of_pointer = matches!(&buffer, ExportBuffer::Wayland(buffer) if OwnBuffers::made(buffer));
+        let made = match &buffer {
             ExportBuffer::Wayland(shared) if !self.prime.can_add_framebuffer(&buffer) => {
                 self.lent(drm, shared, use_opaque)
             }
             _ => self.prime.add_framebuffer(drm, buffer, use_opaque),
-        }
+        };
+        Ok(made?.map(|framebuffer| ScreenFramebuffer::new(framebuffer, of_pointer)))
     }
 
     fn can_add_framebuffer(&self, buffer: &ExportBuffer<'_, Dmabuf>) -> bool {

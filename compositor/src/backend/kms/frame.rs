@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smithay::{
     backend::{
+        allocator::{Format, Fourcc, Modifier},
         drm::{
             DrmEventMetadata, DrmEventTime,
             compositor::{FrameFlags, PrimaryPlaneElement},
@@ -23,8 +24,8 @@ use tracing::{debug, info, warn};
 
 use super::super::Backend;
 use crate::{
-    frames::{self, Drawn},
-    render::{self, BACKGROUND},
+    frames::{self, Drawn, Known},
+    render::{self, BACKGROUND, OutputElement},
     state::Heapwright,
 };
 
@@ -38,7 +39,13 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let kms = &mut **kms;
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
     let output = head.output.clone();
-    let elements = render::elements(&mut kms.renderer, space, cursor, pointer, &output);
+    let scale = Scale::from(output.current_scale().fractional_scale());
+    let mut pointer = render::pointer_elements(&mut kms.renderer, space, cursor, pointer, &output);
+    let cursor_plane = head.cursor.as_mut();
+    if let Some(picture) = cursor_plane.and_then(|plane| plane.picture(&mut kms.renderer, &pointer, scale)) {
+        pointer = vec![picture.into()];
+    }
+    let elements = render::elements(&mut kms.renderer, space, pointer, &output);
     // Any format may go to the primary plane: TEST_ONLY decides, not a guess.
     let flags = FrameFlags::DEFAULT | FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT_ANY;
     let frame = match head.compositor.render_frame(&mut kms.renderer, &elements, BACKGROUND, flags) {
@@ -56,9 +63,13 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     }
     let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
     let is_empty = frame.is_empty;
-    let scale = Scale::from(output.current_scale().fractional_scale());
     let place = |element: &&render::OutputElement| (element.id().clone(), element.geometry(scale));
-    let on_overlays: Vec<_> = frame.overlay_elements.iter().map(place).collect();
+    // Only the pointer goes to the cursor plane, and nowhere else.
+    let (pointer, on_overlays): (Vec<&OutputElement>, Vec<_>) =
+        frame.overlay_elements.iter().partition(|element| matches!(element, OutputElement::Picture(_)));
+    let pointer =
+        pointer.first().and_then(|element| Some((element.id().clone(), head.cursor.as_ref()?.id())));
+    let on_overlays: Vec<_> = on_overlays.into_iter().map(|element| place(&element)).collect();
     let states = frame.states;
     if head.direct != Some(direct) && !is_empty {
         head.direct = Some(direct);
@@ -70,13 +81,20 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let mut record = head.ring.begin();
     let exporter = head.exporter.clone();
     let not_lent = |buffer: &_| exporter.refusal(buffer);
+    let formats = head.formats.clone();
+    let takes = |known: &Known| {
+        let modifier = Modifier::from(known.modifier.0);
+        Fourcc::try_from(known.format).is_ok_and(|code| formats.contains(&Format { code, modifier }))
+    };
     let drawn = Drawn {
         elements: &elements,
         scale,
         states: &states,
         memory: false,
         primary: head.compositor.plane().into(),
+        pointer: pointer.as_ref(),
         overlays: head.overlays.len(),
+        takes: &takes,
         not_lent: &not_lent,
         on_overlays: &on_overlays,
     };

@@ -2,6 +2,7 @@
 
 use smithay::{
     backend::{
+        allocator::format::FormatSet,
         drm::{DrmDeviceFd, compositor::DrmCompositor},
         renderer::element::Id,
     },
@@ -11,7 +12,7 @@ use smithay::{
     utils::{Physical, Rectangle},
 };
 
-use super::super::pace::Pace;
+use super::{super::pace::Pace, cursor_plane::CursorPlane};
 use crate::{
     frames::{self, Lit, Ring},
     memory::ScreenAllocator,
@@ -28,10 +29,14 @@ pub(super) struct Head {
     pub(super) compositor: Compositor,
     /// As the compositor has it.
     pub(super) exporter: ScreenExporter,
+    /// Where the pointer is shown, if the CRTC has a plane for it.
+    pub(super) cursor: Option<CursorPlane>,
     pub(super) pace: Pace,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
     pub(super) direct: Option<bool>,
     pub(super) ring: Ring,
+    /// What any plane but the cursor's takes.
+    pub(super) formats: FormatSet,
     /// Planes that can lie above the primary one, front to back.
     pub(super) overlays: Vec<Overlay>,
     /// What was on them in the frame given last, and on which.
@@ -67,13 +72,26 @@ fn overlays(compositor: &Compositor) -> Vec<Overlay> {
     planes.into_iter().filter_map(|(_, plane)| names(plane)).collect()
 }
 
+fn formats(compositor: &Compositor) -> FormatSet {
+    let surface = compositor.surface();
+    let planes = std::iter::once(surface.plane_info()).chain(&surface.planes().overlay);
+    planes.flat_map(|plane| plane.formats.iter().copied()).collect()
+}
+
 impl Head {
-    pub(super) fn new(output: Output, compositor: Compositor, exporter: ScreenExporter) -> Self {
+    pub(super) fn new(
+        output: Output,
+        compositor: Compositor,
+        exporter: ScreenExporter,
+        cursor: Option<CursorPlane>,
+    ) -> Self {
         Head {
             output,
             overlays: overlays(&compositor),
+            formats: formats(&compositor),
             compositor,
             exporter,
+            cursor,
             pace: Pace::default(),
             direct: None,
             ring: Ring::default(),

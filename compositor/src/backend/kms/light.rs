@@ -6,11 +6,11 @@ use heapwright_alloc::constraints::Size;
 use smithay::{
     backend::{
         allocator::{Fourcc, dmabuf::Dmabuf, gbm::GbmDevice},
-        drm::{DrmDeviceFd, compositor::DrmCompositor},
+        drm::{DrmDeviceFd, DrmSurface, Planes, compositor::DrmCompositor},
         renderer::Bind,
     },
     output::{Mode as OutputMode, Output, PhysicalProperties, Subpixel},
-    reexports::drm::control::{Device as _, Mode, ModeTypeFlags, connector},
+    reexports::drm::control::{Device as _, Mode, ModeTypeFlags, connector, plane},
     utils::Transform,
 };
 use tracing::{info, warn};
@@ -20,6 +20,7 @@ use super::{
         Backend,
         mode::{self, Offered, WantedMode},
     },
+    cursor_plane::{CursorPlane, for_pointers_only, takes_pointers},
     error::KmsError,
     find::connected,
     head::Head,
@@ -41,6 +42,16 @@ fn choose(modes: &[Mode], wanted: Option<WantedMode>) -> Result<Mode, String> {
         .collect();
     let chosen = mode::choose(&offered, wanted).and_then(|index| modes.get(index));
     chosen.copied().ok_or_else(|| mode::refusal(&offered, wanted))
+}
+
+/// The planes of a CRTC as Smithay is to see them: the cursor plane as one above all others, for the pointer alone.
+fn planes(surface: &DrmSurface) -> (Planes, Option<plane::Handle>) {
+    let mut planes = surface.planes().clone();
+    let cursor = planes.cursor.iter().find(|plane| takes_pointers(plane)).map(for_pointers_only);
+    planes.cursor.clear();
+    let handle = cursor.as_ref().map(|plane| plane.handle);
+    planes.overlay.extend(cursor);
+    (planes, handle.filter(|_| !surface.is_legacy()))
 }
 
 pub(super) fn light_all(
@@ -120,22 +131,27 @@ fn light(
     let exporter = ScreenExporter::new(state.memory.clone(), &kms.name, crtc.into(), screen);
     let allocator = state.memory.screen_allocator(&kms.name, &name);
     let renderer_formats = Bind::<Dmabuf>::supported_formats(&kms.renderer).unwrap_or_default();
+    let (planes, cursor) = planes(&surface);
+    let cursor = cursor.zip(kms.own.clone()).map(|(plane, own)| {
+        let (memory, size) = (state.memory.clone(), kms.device.cursor_size());
+        CursorPlane::new(plane, crtc.into(), &kms.name, memory, own, size)
+    });
     let compositor = DrmCompositor::new(
         &output,
         surface,
-        None,
+        Some(planes),
         allocator,
         exporter.clone(),
         FORMATS,
         renderer_formats,
         kms.device.cursor_size(),
-        // No GBM device: nothing but the heaps is needed, and the pointer is composed.
+        // No GBM device: nothing but the heaps is needed, and the cursor plane is ours.
         None::<GbmDevice<DrmDeviceFd>>,
     )
     .map_err(|error| dark(error.to_string()))?;
     info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
 
-    let head = Head::new(output.clone(), compositor, exporter);
+    let head = Head::new(output.clone(), compositor, exporter, cursor);
     kms.heads.insert(crtc, head);
     output.create_global::<Heapwright>(&state.display);
     state.space.map_output(&output, (x, 0));

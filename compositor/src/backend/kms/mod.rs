@@ -3,6 +3,7 @@
 //! Every frame goes to Smithay's `DrmCompositor`, with our own memory for what is composed and our own framebuffers
 //! for what clients drew: a client's buffer that covers the screen is scanned out as it is.
 
+pub(crate) mod cursor_plane;
 mod error;
 mod find;
 mod frame;
@@ -41,6 +42,7 @@ use crate::{
     feedback::{Source, USUAL, renderer_pairs},
     frames::Ring,
     memory::PlaneOf,
+    own_buffers::OwnBuffers,
     state::Heapwright,
 };
 
@@ -52,6 +54,8 @@ pub struct Kms {
     /// What the allocator calls the device.
     name: String,
     renderer: PixmanRenderer,
+    /// Without it, the pointer is composed.
+    own: Option<OwnBuffers>,
     heads: HashMap<crtc::Handle, Head>,
 }
 
@@ -80,11 +84,14 @@ impl Kms {
 
         // After the device is ours: only its master may test what a plane takes.
         let name = state.memory.use_display(&fd)?;
+        let own = OwnBuffers::new(&state.display, &state.events);
+        let own = own.inspect_err(|error| warn!(%error, "no buffers of our own on planes")).ok();
         let kms = Kms {
             session: session.clone(),
             device,
             name,
             renderer: PixmanRenderer::new()?,
+            own,
             heads: HashMap::new(),
         };
         state.backend = Backend::Kms(Box::new(kms));
