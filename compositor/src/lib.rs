@@ -12,6 +12,7 @@
 //! | [`render`] | from windows to elements, and the news of it back to clients |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
+//! | [`mod@counted`] | how many bytes a frame copies |
 //! | [`mod@picture`], [`own_buffers`] | what is drawn by itself before it is placed, and how planes come to show it |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
@@ -29,6 +30,7 @@ pub mod arrow;
 pub mod backend;
 pub mod cli;
 pub mod client;
+pub mod counted;
 pub mod cursor;
 pub mod descriptors;
 pub mod dmabuf;

@@ -92,7 +92,7 @@ pub fn describe_frames(frames: &FramesNow) -> String {
     let mut text = String::new();
     for output in &frames.outputs {
         for frame in &output.frames {
-            let FrameNow { number, drawn_us, presented_us, surfaces, unlisted } = frame;
+            let FrameNow { number, drawn_us, presented_us, surfaces, copied_bytes, unlisted } = frame;
             let shown = presented_us.map_or_else(
                 || "on its way".to_owned(),
                 |presented| {
@@ -100,7 +100,7 @@ pub fn describe_frames(frames: &FramesNow) -> String {
                 },
             );
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{} frame {number}, {shown}", output.output);
+            let _ = writeln!(text, "{} frame {number}, {shown}, {copied_bytes} bytes copied", output.output);
             for surface in surfaces {
                 let FrameSurface { id, role, buffer, bytes, damage_pixels, .. } = surface;
                 let _ = writeln!(

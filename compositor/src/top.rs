@@ -184,7 +184,7 @@ mod tests {
             bytes: 3 << 19,
             damage_pixels: 0,
         };
-        FrameNow { number, drawn_us: 0, presented_us, surfaces: vec![surface], unlisted: 0 }
+        FrameNow { number, drawn_us: 0, presented_us, surfaces: vec![surface], copied_bytes: 0, unlisted: 0 }
     }
 
     #[test]

@@ -248,6 +248,7 @@ fn each_frame_says_what_became_of_each_surface() {
         };
         assert_eq!((&surface["zero_copy"], &surface["why"]), (&true.into(), &Value::Null), "{frame:#}");
         assert!(surface["plane"].as_str().is_some_and(|plane| plane.starts_with("primary ")), "{frame:#}");
+        assert_eq!(frame["copied_bytes"], 0, "{frame:#}");
         assert_eq!(surface["bytes"], 1024 * 768 * 4, "{frame:#}");
         // It paints all of it each time.
         assert_eq!(surface["damage_pixels"], 1024 * 768, "{frame:#}");
@@ -262,6 +263,9 @@ fn each_frame_says_what_became_of_each_surface() {
     );
     let covered = report(&outcome, "covered");
     let newest = covered["outputs"][0]["frames"].as_array().and_then(|frames| frames.last()).cloned();
+    // Both painted all of themselves, the one above hides part of the other.
+    let copied = newest.as_ref().and_then(|frame| frame["copied_bytes"].as_u64()).unwrap_or(0);
+    assert!(copied >= 640 * 480 * 4 && copied <= (1024 * 768 + 640 * 480) * 4, "{covered:#}");
     let surfaces =
         newest.as_ref().and_then(|frame| frame["surfaces"].as_array()).cloned().unwrap_or_default();
     let why = |memory: &str| {

@@ -1,6 +1,6 @@
 //! A screen of memory alone: composed as on a display, at a display's pace.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use smithay::{
     backend::renderer::{
@@ -24,6 +24,7 @@ use tracing::warn;
 
 use super::{Backend, pace::Pace};
 use crate::{
+    counted::counted,
     feedback::{Source, USUAL, device_without_display, renderer_pairs},
     frames::{Drawn, Ring},
     memory::{Canvas, CanvasError},
@@ -163,9 +164,11 @@ fn draw(state: &mut Heapwright) {
     };
     let has_windows = space.elements().next().is_some();
     let Headless { renderer, tracker, canvases, .. } = headless;
+    let copied = Cell::new(0);
+    let counted = counted(&elements, &copied);
     let drawn = canvases[back].draw(|image| {
         let mut target = renderer.bind(image).map_err(OutputDamageTrackerError::Rendering)?;
-        let result = tracker.render_output(renderer, &mut target, age, &elements, BACKGROUND)?;
+        let result = tracker.render_output(renderer, &mut target, age, &counted, BACKGROUND)?;
         Ok::<_, OutputDamageTrackerError<PixmanError>>((result.damage.is_some(), result.states))
     });
     let (changed, states) = match drawn {
@@ -187,6 +190,7 @@ fn draw(state: &mut Heapwright) {
     let period = refresh();
     let wait = period - Duration::from_nanos((now.as_nanos() % period.as_nanos()) as u64);
     let mut frame = headless.ring.begin();
+    frame.copied = copied.get();
     let drawn = Drawn {
         elements: &elements,
         scale: Scale::from(output.current_scale().fractional_scale()),

@@ -235,6 +235,7 @@ fn tell(frame: &Frame) -> FrameNow {
         drawn_us: micros(frame.drawn),
         presented_us: frame.presented.map(micros),
         surfaces: frame.surfaces.iter().map(surface).collect(),
+        copied_bytes: frame.copied,
         unlisted: frame.unlisted,
     }
 }

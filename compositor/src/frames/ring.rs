@@ -76,6 +76,8 @@ pub struct Frame {
     pub presented: Option<Duration>,
     /// Every surface that it could have shown, front to back within its window.
     pub surfaces: Vec<Seen>,
+    /// Bytes that were drawn into the output's own buffer.
+    pub copied: u64,
     /// Surfaces beyond [`MOST_SURFACES`].
     pub unlisted: u32,
 }
@@ -124,7 +126,7 @@ impl Ring {
     /// The frame went nowhere.
     pub fn discard(&mut self, mut frame: Frame) {
         frame.surfaces.clear();
-        frame.unlisted = 0;
+        (frame.unlisted, frame.copied) = (0, 0);
         self.spare = frame;
     }
 

@@ -126,6 +126,8 @@ pub struct FrameNow {
     pub presented_us: Option<u64>,
     /// What became of each surface.
     pub surfaces: Vec<FrameSurface>,
+    /// Bytes of pictures that were drawn into the output's own buffer; 0 where planes read all.
+    pub copied_bytes: u64,
     /// Surfaces beyond what is kept of one frame.
     pub unlisted: u32,
 }

@@ -1,6 +1,6 @@
 //! One frame: drawn, given to the kernel, shown.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use smithay::{
     backend::{
@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 
 use super::super::Backend;
 use crate::{
+    counted::counted,
     frames::{self, Drawn, Known},
     render::{self, BACKGROUND, OutputElement},
     state::Heapwright,
@@ -48,7 +49,9 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let elements = render::elements(&mut kms.renderer, space, pointer, &output);
     // Any format may go to the primary plane: TEST_ONLY decides, not a guess.
     let flags = FrameFlags::DEFAULT | FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT_ANY;
-    let frame = match head.compositor.render_frame(&mut kms.renderer, &elements, BACKGROUND, flags) {
+    let copied = Cell::new(0);
+    let counted = counted(&elements, &copied);
+    let frame = match head.compositor.render_frame(&mut kms.renderer, &counted, BACKGROUND, flags) {
         Ok(frame) => frame,
         Err(error) => {
             debug!(output = output.name(), %error, "no frame was drawn");
@@ -63,13 +66,14 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     }
     let direct = matches!(frame.primary_element, PrimaryPlaneElement::Element(_));
     let is_empty = frame.is_empty;
-    let place = |element: &&render::OutputElement| (element.id().clone(), element.geometry(scale));
+    let place = |element: &OutputElement| (element.id().clone(), element.geometry(scale));
     // Only the pointer goes to the cursor plane, and nowhere else.
+    let on_planes = frame.overlay_elements.iter().map(|counted| counted.element);
     let (pointer, on_overlays): (Vec<&OutputElement>, Vec<_>) =
-        frame.overlay_elements.iter().partition(|element| matches!(element, OutputElement::Picture(_)));
+        on_planes.partition(|element| matches!(element, OutputElement::Picture(_)));
     let pointer =
         pointer.first().and_then(|element| Some((element.id().clone(), head.cursor.as_ref()?.id())));
-    let on_overlays: Vec<_> = on_overlays.into_iter().map(|element| place(&element)).collect();
+    let on_overlays: Vec<_> = on_overlays.into_iter().map(place).collect();
     let states = frame.states;
     if head.direct != Some(direct) && !is_empty {
         head.direct = Some(direct);
@@ -79,6 +83,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         );
     }
     let mut record = head.ring.begin();
+    record.copied = copied.get();
     let exporter = head.exporter.clone();
     let not_lent = |buffer: &_| exporter.refusal(buffer);
     let formats = head.formats.clone();
