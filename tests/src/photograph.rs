@@ -1,4 +1,6 @@
-//! A photograph of a guest's screen, as QEMU writes it: a binary PPM.
+//! A photograph of a guest's screen: read as QEMU writes it, a binary PPM, and written as PNG.
+
+use std::io::Cursor;
 
 /// A picture with three bytes a pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,34 @@ impl Photograph {
         (levels == 255 && whole).then_some(Photograph { width, height, pixels })
     }
 
+    /// From rows of XRGB8888 without padding; what is no whole row is left out.
+    #[must_use]
+    pub fn of_xrgb(width: u32, rows: &[u8]) -> Self {
+        let row = width as usize * 4;
+        let height = rows.len().checked_div(row).unwrap_or(0);
+        let whole = rows.get(..height * row).unwrap_or_default();
+        let pixels = whole.chunks_exact(4).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
+        Photograph { width, height: height as u32, pixels }
+    }
+
+    /// As PNG, with each `shrink`-th pixel of each `shrink`-th row.
+    ///
+    /// # Errors
+    /// A picture without pixels is no PNG.
+    pub fn png(&self, shrink: u32) -> Result<Vec<u8>, png::EncodingError> {
+        let step = shrink.max(1) as usize;
+        let rows = self.pixels.chunks_exact((self.width as usize * 3).max(1)).step_by(step);
+        let pixels: Vec<u8> =
+            rows.flat_map(|row| row.chunks_exact(3).step_by(step).flatten().copied()).collect();
+        let mut file = Vec::new();
+        let (width, height) = (self.width.div_ceil(step as u32), self.height.div_ceil(step as u32));
+        let mut encoder = png::Encoder::new(Cursor::new(&mut file), width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::High);
+        encoder.write_header()?.write_image_data(&pixels)?;
+        Ok(file)
+    }
+
     /// How many pixels are not those of `picture`, given as XRGB8888.
     #[must_use]
     pub fn differing(&self, picture: impl Fn(u32, u32) -> u32) -> usize {
@@ -51,6 +81,7 @@ mod tests {
         assert_eq!((photograph.width, photograph.height), (2, 1));
         assert_eq!(photograph.differing(|x, _| [0xff10_2030, 0x000a_00ff][x as usize]), 0);
         assert_eq!(photograph.differing(|_, _| 0x0010_2030), 1);
+        assert_eq!(Photograph::of_xrgb(2, &[0x30, 0x20, 0x10, 0, 0xff, 0, 0x0a, 0, 9]), photograph);
         for wrong in ["P6\n2 1\n255\n12345", "P5\n1 1\n255\n1", "P6\n1 1\n65535\n123", "P6", "P6 9"] {
             assert_eq!(Photograph::parse(wrong.as_bytes()), None, "{wrong}");
         }
