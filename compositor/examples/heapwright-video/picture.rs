@@ -1,9 +1,10 @@
 //! The pictures: bars of colours that every conversion gets right to the last bit, and controls with hard edges, so that any
 //! reader of the screen can compute them again.
 //!
-//! Displays and renderers round differently when they convert luma and chroma. The colours here leave nothing to round: red,
-//! green and blue are saturated, with values beyond 0 or 255 cut off, or are an exact number. They do tell a wrong matrix or
-//! range: red's is beyond 255 by BT.709 only, and black is at 0 in limited range only.
+//! Displays and renderers round differently when they convert luma and chroma, and vkms (Linux 7.3) takes 256 steps for what
+//! are 255: greys between black and white come out up to one step brighter there. The colours here leave nothing to round, each
+//! channel is cut off at 0 or at 255. They do tell a wrong matrix or range: red is beyond 255 by BT.709 only, and black is
+//! at 0 in limited range only.
 
 /// A colour: luma, blue and red chroma (BT.709, limited range), and what it is on a screen.
 #[derive(Debug, Clone, Copy)]
@@ -19,14 +20,12 @@ const fn colour(yuv: [u8; 3], rgb: u32) -> Colour {
 }
 
 /// The colours of the bars.
-pub const COLOURS: [Colour; 10] = [
+pub const COLOURS: [Colour; 8] = [
     colour([16, 128, 128], 0x00_00_00),
     colour([235, 128, 128], 0xff_ff_ff),
     colour([60, 100, 248], 0xff_00_00),
-    colour([89, 128, 128], 0x55_55_55),
     colour([180, 28, 18], 0x00_ff_00),
     colour([205, 168, 3], 0x00_ff_ff),
-    colour([162, 128, 128], 0xaa_aa_aa),
     colour([24, 252, 120], 0x00_00_ff),
     colour([225, 8, 138], 0xff_ff_00),
     colour([70, 228, 243], 0xff_00_ff),
@@ -146,10 +145,11 @@ mod tests {
         for Colour { yuv, rgb } in COLOURS {
             let [_, r, g, b] = rgb.to_be_bytes();
             for (is, wanted) in converted(yuv).into_iter().zip([r, g, b]) {
+                // Black and white themselves are exact.
                 let exact = match wanted {
-                    0 => is < 0.001 && (is < -3.0 || is > -0.001),
-                    255 => is > 254.999 && (is > 258.0 || is < 255.001),
-                    wanted => (is - f64::from(wanted)).abs() < 0.001,
+                    0 => is < -3.0 || is.abs() < 0.001,
+                    255 => is > 258.0 || (is - 255.0).abs() < 0.001,
+                    _ => false,
                 };
                 assert!(exact, "{yuv:?}: {is} is to be {wanted}");
             }
