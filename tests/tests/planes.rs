@@ -36,7 +36,7 @@ begin() { # DISPLAY OVERLAYS: a session on a new display
 }
 end() { kill -TERM $session; wait $session; }
 shows() { # COUNT: waits until the last frames show so many surfaces; of them, at least one is on the screen
-    frames=3; [ $1 = 0 ] && frames=1
+    frames=2; [ $1 = 0 ] && frames=1
     until heapwright msg frames --last $frames --json >newest &&
         [ $(grep -o '"zero_copy"' newest | wc -l) = $(($1 * frames)) ] && grep -q '"presented_us": [0-9]' newest; do
         kill -0 $session || exit 9
@@ -324,9 +324,11 @@ fn what_opens_above_a_video_and_closes_leaves_the_right_picture_each_time() {
 
 #[test]
 fn no_frame_between_plane_and_composition_shows_a_wrong_picture() {
+    // vkms says that a frame is shown before it has read it, and reads what is drawn next where it is late; on a busy machine it
+    // was late by 200 ms. So the screen is drawn anew twice in a second only.
     let outcome = guest(
         r#"begin vkms-overlays 2
-        heapwright-video --fullscreen --still --until stop --json >video.json & player=$!
+        heapwright-video --fullscreen --still --rate 2 --until stop --json >video.json & player=$!
         shows 2
         stage alone
         cat $debug/crtc-0/crc/data >flapping.crc 2>/dev/null & watcher=$!
@@ -353,6 +355,20 @@ fn no_frame_between_plane_and_composition_shows_a_wrong_picture() {
     // Where it hides nothing of the other.
     let second = (0, 0, 300, 180);
     let right = BTreeSet::from([with(&[]), with(&[first]), with(&[second, first])]);
-    assert_eq!(seen, right, "{} pictures\n{}", crcs.len(), outcome.tail());
+    // Each picture that is wrong, with those around it.
+    let text = outcome.text("flapping.crc").unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let around = crcs.iter().enumerate().filter(|(_, crc)| !right.contains(crc)).map(|(at, _)| {
+        let (from, to) = (at.saturating_sub(2), (at + 3).min(lines.len()));
+        lines.get(from..to).unwrap_or_default().join(", ")
+    });
+    let wrong: Vec<String> = around.collect();
+    assert!(
+        wrong.is_empty(),
+        "of {} pictures: {wrong:#?}, right are {right:x?}\n{}",
+        crcs.len(),
+        outcome.tail()
+    );
+    assert_eq!(seen, right, "{}", outcome.tail());
     assert!(crcs.len() > 200, "{}", crcs.len());
 }

@@ -43,6 +43,9 @@ pub struct Args {
     /// End once there is a file of this name, however many frames were presented.
     #[arg(long, value_name = "FILE", conflicts_with = "frames")]
     pub until: Option<PathBuf>,
+    /// Pictures a second, if the display can show as many.
+    #[arg(long, value_name = "HZ", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: u32,
     /// Change the controls at every so many frames.
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
     pub controls_every: Option<u64>,

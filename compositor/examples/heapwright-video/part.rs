@@ -132,8 +132,10 @@ pub struct Part {
     pub report: Report,
     /// It is time for the next picture.
     pub due: bool,
-    /// Refreshes that brought nothing new.
+    /// Times at which there should have been a new picture, and was none.
     pub late: u64,
+    /// From one picture to the next, as they are meant to come.
+    pub period: Duration,
     latencies: Vec<Duration>,
     last: Option<Duration>,
 }
@@ -189,9 +191,11 @@ impl Part {
             self.latencies.push(sent.at.elapsed());
             self.given_back.presented(sent.commit, zero_copy);
         }
-        if let (Some(last), false) = (self.last, refresh.is_zero()) {
-            let refreshes = (at.saturating_sub(last).as_secs_f64() / refresh.as_secs_f64()).round();
-            self.late += (refreshes as u64).saturating_sub(1);
+        // A display that is slower shows what it can.
+        let period = self.period.max(refresh);
+        if let (Some(last), false) = (self.last, period.is_zero()) {
+            let periods = (at.saturating_sub(last).as_secs_f64() / period.as_secs_f64()).round();
+            self.late += (periods as u64).saturating_sub(1);
         }
         self.last = Some(at);
         self.report.frame(zero_copy, at);

@@ -13,7 +13,7 @@ pub struct Told {
     pub fallback: Option<String>,
     /// The video.
     pub video: Report,
-    /// Refreshes of the display at which the next picture of the video was due, and the last was shown once more.
+    /// Times at which the next picture of the video was due, and the last was shown once more.
     pub late: u64,
     /// The controls; none were shown if their format is empty.
     pub controls: Report,
@@ -25,7 +25,7 @@ impl fmt::Display for Told {
             writeln!(f, "no NV12     {why}")?;
         }
         write!(f, "{}", self.video)?;
-        writeln!(f, "late        {} refreshes", self.late)?;
+        writeln!(f, "late        {} pictures", self.late)?;
         if !self.controls.format.is_empty() {
             let Report { presented, zero_copy, format, .. } = &self.controls;
             writeln!(f, "controls    {format}, {presented} presented, {zero_copy} zero-copy")?;
