@@ -322,53 +322,55 @@ fn what_opens_above_a_video_and_closes_leaves_the_right_picture_each_time() {
     assert_eq!(plane_of(&composed, "alone", "NV12"), None, "{}", composed.tail());
 }
 
+/// vkms says that a frame is shown before it has read it; on a busy machine it comes to that seconds later, when we have long
+/// drawn into the same memory again, as we may. So what is composed here is always the same, and opaque: drawn again, no pixel
+/// changes.
 #[test]
-fn no_frame_between_plane_and_composition_shows_a_wrong_picture() {
-    // vkms says that a frame is shown before it has read it, and reads what is drawn next where it is late; on a busy machine it
-    // was late by 200 ms. So the screen is drawn anew twice in a second only.
+fn no_frame_between_planes_and_composition_shows_a_wrong_picture() {
     let outcome = guest(
         r#"begin vkms-overlays 2
-        heapwright-video --fullscreen --still --rate 2 --until stop --json >video.json & player=$!
-        shows 2
+        heapwright-video --fullscreen --no-controls --still --until stop --json >video.json & player=$!
+        shows 1
         stage alone
         cat $debug/crtc-0/crc/data >flapping.crc 2>/dev/null & watcher=$!
-        for round in 1 2 3 4 5 6; do
-            rm -f stop1
-            # In shared memory, which is composed until its buffers are shown again.
-            heapwright-paint --shm --size 320x200 --still --until stop1 >panel & panel=$!
+        for round in 1 2 3; do
+            rm -f stop1 stop2
+            heapwright-paint --size 320x200 --still --until stop1 >first & first=$!
+            shows 2
+            heapwright-paint --size 300x180 --still --until stop2 >second & second=$!
             shows 3
             # One too many for the planes.
-            heapwright-paint --size 300x180 --still --frames 20 >other
+            heapwright-paint --size 280x160 --still --frames 20 >third & third=$!
+            shows 4
+            heapwright msg frames --last 1 --json >crowded-$round.frames
+            wait $third
             shows 3
-            touch stop1; wait $panel
+            touch stop2; wait $second
             shows 2
+            touch stop1; wait $first
+            shows 1
         done
         kill $watcher
         stage after
         touch stop; wait $player
         end"#,
     );
-    let crcs = vkms::crcs(&outcome.text("flapping.crc").unwrap_or_default());
-    let seen: BTreeSet<u32> = crcs.iter().copied().collect();
-    let with = |windows: &[Place]| screen(windows.iter().copied().map(panel).chain(film(WHOLE, 0)));
-    let first = middle((320, 200));
-    // Where it hides nothing of the other.
-    let second = (0, 0, 300, 180);
-    let right = BTreeSet::from([with(&[]), with(&[first]), with(&[second, first])]);
-    // Each picture that is wrong, with those around it.
     let text = outcome.text("flapping.crc").unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let around = crcs.iter().enumerate().filter(|(_, crc)| !right.contains(crc)).map(|(at, _)| {
-        let (from, to) = (at.saturating_sub(2), (at + 3).min(lines.len()));
-        lines.get(from..to).unwrap_or_default().join(", ")
-    });
-    let wrong: Vec<String> = around.collect();
-    assert!(
-        wrong.is_empty(),
-        "of {} pictures: {wrong:#?}, right are {right:x?}\n{}",
-        crcs.len(),
-        outcome.tail()
-    );
-    assert_eq!(seen, right, "{}", outcome.tail());
-    assert!(crcs.len() > 200, "{}", crcs.len());
+    let crcs = vkms::crcs(&text.replace('\0', ""));
+    assert!(crcs.len() > 200, "{} pictures\n{}", crcs.len(), outcome.tail());
+    let windows = [middle((320, 200)), (0, 0, 300, 180), (SCREEN.0 - 280, 0, 280, 160)];
+    let with = |count: usize| {
+        let windows = windows.iter().take(count).rev().copied().map(panel);
+        screen(windows.chain(film(WHOLE, 0).into_iter().skip(1)))
+    };
+    let right = BTreeSet::from([with(0), with(1), with(2), with(3)]);
+    let seen: BTreeSet<u32> = crcs.iter().copied().collect();
+    assert_eq!(seen, right, "of {} pictures\n{}", crcs.len(), outcome.tail());
+    for round in 1..=3 {
+        let stage = format!("crowded-{round}");
+        assert_eq!(plane_of(&outcome, &stage, "NV12"), None, "{stage}\n{}", outcome.tail());
+    }
+    for stage in ["alone", "after"] {
+        assert!(plane_of(&outcome, stage, "NV12").is_some(), "{stage}\n{}", outcome.tail());
+    }
 }
