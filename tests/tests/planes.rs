@@ -43,6 +43,10 @@ shows() { # COUNT: waits until the last frames show so many surfaces; of them, a
         sleep 0.05
     done
 }
+crc() { # NAME: as in all scenarios, but a second's worth: on a busy machine vkms is late, and tells old pictures at first
+    echo auto >$debug/crtc-0/crc/control
+    head -n 64 $debug/crtc-0/crc/data >$LAB_OUT/$1.crc 2>/dev/null
+}
 stage() { # NAME: proofs of what is on the screen now, and how it came there
     proof $1
     heapwright msg frames --last 1 --json >$1.frames
