@@ -19,6 +19,7 @@ use crate::{
     dmabuf::{Feedback, FeedbackError, Tranche},
     memory::{Memory, PlaneOf},
     state::Heapwright,
+    video,
 };
 
 /// The device that clients without a better word should open, and the pairs that the renderer takes.
@@ -142,8 +143,11 @@ pub fn size_of(output: &Output) -> Option<Size> {
     Some(Size { width: u32::try_from(size.w).ok()?, height: u32::try_from(size.h).ok()? })
 }
 
-/// The pairs of the software renderer.
+/// The pairs of the software renderer, and those that are converted for it.
 #[must_use]
 pub fn renderer_pairs(renderer: &PixmanRenderer) -> Vec<(Fourcc, Modifier)> {
-    pairs(renderer.dmabuf_formats())
+    let mut pairs = pairs(renderer.dmabuf_formats());
+    // Last: a plane shows them as they are, the renderer makes a copy more of them.
+    pairs.extend(video::pairs());
+    pairs
 }

@@ -9,7 +9,8 @@
 //! | [`dmabuf`] | linux-dmabuf, fed by solver answers |
 //! | [`shell`] | windows: placement, focus, move, resize, maximise, fullscreen |
 //! | [`input`] | keyboard and pointer events on their way to clients |
-//! | [`render`] | from windows to elements, and the news of it back to clients |
+//! | [`render`], [`tree`] | from windows to elements, and the news of it back to clients |
+//! | [`video`] | pictures of luma and chroma: read by planes as they are, converted where they are composed |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`mod@counted`] | how many bytes a frame copies |
@@ -57,3 +58,5 @@ pub mod shell;
 pub mod state;
 pub mod surfaces;
 pub mod top;
+pub mod tree;
+pub mod video;

@@ -126,6 +126,7 @@ pub fn describe_frames(frames: &FramesNow) -> String {
 pub fn how(surface: &FrameSurface) -> String {
     match (&surface.plane, &surface.why) {
         (Some(plane), _) => format!("zero-copy on {plane}"),
+        (None, Some(why)) if surface.converted => format!("converted and copied: {why}"),
         (None, Some(why)) => format!("copied: {why}"),
         (None, None) if surface.zero_copy => "zero-copy".to_owned(),
         (None, None) => "covered".to_owned(),

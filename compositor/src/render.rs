@@ -5,7 +5,7 @@ use std::time::Duration;
 use smithay::{
     backend::renderer::{
         element::{
-            AsRenderElements, RenderElement, RenderElementStates, default_primary_scanout_output_compare,
+            RenderElement, RenderElementStates, default_primary_scanout_output_compare,
             memory::MemoryRenderBufferRenderElement, surface::WaylandSurfaceRenderElement,
         },
         pixman::PixmanRenderer,
@@ -33,6 +33,8 @@ use crate::{
     frames::{Drawn, Frame, Role},
     picture::Picture,
     state::Heapwright,
+    tree::window_elements,
+    video::Video,
 };
 
 /// Colour of the screen where no window is.
@@ -48,6 +50,8 @@ smithay::backend::renderer::element::render_elements! {
     Surface = WaylandSurfaceRenderElement<PixmanRenderer>,
     /// What was drawn by itself: a surface that is scaled too far for where it is, the pointer for its plane.
     Picture = Picture,
+    /// A client's surface with a picture of luma and chroma.
+    Video = Video,
     /// The pointer's own arrow.
     Arrow = MemoryRenderBufferRenderElement<PixmanRenderer>,
 }
@@ -82,9 +86,7 @@ pub fn elements(
         let Some(place) = space.element_location(window) else { continue };
         // A window's place is that of its geometry; its surface may begin outside (shadows).
         let at = (place - area.loc - window.geometry().loc).to_physical_precise_round(scale);
-        let surfaces: Vec<WaylandSurfaceRenderElement<PixmanRenderer>> =
-            window.render_elements(renderer, at, scale, 1.0);
-        let drawable = surfaces
+        let drawable = window_elements(renderer, window, at, scale)
             .into_iter()
             .filter_map(|surface| drawable(renderer, surface, scale, screen, &mut budget));
         elements.extend(drawable);

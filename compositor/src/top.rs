@@ -182,6 +182,7 @@ mod tests {
             why: (!zero_copy).then(|| "no plane".to_owned()),
             buffer,
             bytes: 3 << 19,
+            converted: false,
             damage_pixels: 0,
         };
         FrameNow { number, drawn_us: 0, presented_us, surfaces: vec![surface], copied_bytes: 0, unlisted: 0 }

@@ -2,12 +2,27 @@
 
 /// Shell functions for scenarios with a session on vkms: where it is, and its proofs.
 pub const SHELL: &str = r#"
-find_vkms() {
-    card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
+find_vkms() { # [NAME]: the first, or that of this name in configfs
+    card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q ${1:-vkms} && basename $d; done | head -1)
     device=/dev/dri/$card
     debug=/sys/kernel/debug/dri/${card#card}
 }
 find_vkms
+make_vkms() { # NAME [OVERLAYS]: a display with a primary plane, so many overlay planes and a cursor plane
+    C=/sys/kernel/config/vkms/$1
+    mkdir $C $C/crtcs/crtc $C/encoders/enc $C/connectors/con
+    # In this order they lie above each other: the kernel has no zpos here.
+    for plane in primary:1 $(seq -f over%g:0 1 ${2:-0}) cursor:2; do
+        mkdir $C/planes/${plane%:*}
+        echo ${plane#*:} >$C/planes/${plane%:*}/type
+        ln -s $C/crtcs/crtc $C/planes/${plane%:*}/possible_crtcs/
+    done
+    ln -s $C/crtcs/crtc $C/encoders/enc/possible_crtcs/
+    ln -s $C/encoders/enc $C/connectors/con/possible_encoders/
+    echo 1 >$C/enabled
+    udevadm settle
+    find_vkms $1
+}
 crc() { # NAME: keeps the CRC of what is on the screen now
     echo auto >$debug/crtc-0/crc/control
     # head complains that it can't give back what it has read too much.

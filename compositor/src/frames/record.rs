@@ -26,6 +26,7 @@ use crate::{
     render::OutputElement,
     shared_memory::Refusal,
     state::Heapwright,
+    video::is_video,
 };
 
 /// A frame just drawn, before its elements are gone.
@@ -226,6 +227,7 @@ fn tell(frame: &Frame) -> FrameNow {
             Verdict::Composed(reason) => Some(reason.to_string()),
             Verdict::ZeroCopy | Verdict::Hidden => None,
         },
+        converted: matches!(seen.verdict, Verdict::Composed(_)) && is_video(seen.buffer.format),
         buffer: seen.buffer.told(),
         bytes: seen.buffer.bytes,
         damage_pixels: seen.damage,

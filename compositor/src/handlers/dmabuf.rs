@@ -14,6 +14,7 @@ use crate::{
     dmabuf::{DmabufGlobalState, DmabufHandler, ImportError, file::exporter},
     memory::Record,
     state::Heapwright,
+    video::{Readable, is_video},
 };
 
 impl DmabufHandler for Heapwright {
@@ -31,7 +32,11 @@ impl DmabufHandler for Heapwright {
         let renderer =
             self.backend.renderer().ok_or_else(|| ImportError("there is no output yet".to_owned()))?;
         // Even a buffer for a plane must be known to the renderer: any frame may have to be composed.
-        renderer.import_dmabuf(dmabuf, None).map_err(|error| ImportError(error.to_string()))?;
+        if is_video(Fourcc(dmabuf.format().code as u32)) {
+            Readable::new(dmabuf).map_err(|error| ImportError(error.to_string()))?;
+        } else {
+            renderer.import_dmabuf(dmabuf, None).map_err(|error| ImportError(error.to_string()))?;
+        }
         self.memory.client_buffer(record(self.pid_of(client), dmabuf));
         Ok(())
     }

@@ -147,6 +147,8 @@ pub struct FrameSurface {
     pub visible: bool,
     /// Why it was copied.
     pub why: Option<String>,
+    /// Whether its picture of luma and chroma was converted to be copied: one copy more.
+    pub converted: bool,
     /// Its buffer.
     pub buffer: BufferNow,
     /// Memory of that buffer, bytes.

@@ -25,7 +25,7 @@ use heapwright_alloc::{
     devices::{DeviceError, KmsDevice},
     feedback::{Target, scanout_tranche, tranche},
     heaps::{self, HeapList, Root},
-    links::{LinkStore, Trust},
+    links::{LinkStore, Trust, quirks::Stacking},
     solver::{
         Answer,
         problem::{Match, OptionSpec, Participant, Role},
@@ -172,6 +172,14 @@ impl Memory {
         let name = device.name().to_owned();
         self.allocator_mut().with_device(device);
         Ok(name)
+    }
+
+    /// How a display's planes lie above each other, where its driver does not say but the quirk table does.
+    #[must_use]
+    pub fn stacking(&self, device: &str) -> Option<Stacking> {
+        let allocator = self.allocator();
+        let known = allocator.devices().iter().find(|known| known.name() == device)?;
+        allocator.quirks_of(known).iter().find_map(|rule| rule.stacking)
     }
 
     /// Allocates one buffer that all required `participants` can use.

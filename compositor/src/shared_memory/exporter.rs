@@ -27,7 +27,7 @@ use tracing::{debug, info};
 
 use super::Refusal;
 use crate::{
-    backend::kms::cursor_plane::POINTER, client::ClientState, memory::Memory, own_buffers::OwnBuffers,
+    backend::kms::cursor_plane::POINTER, client::ClientState, memory::Memory, own_buffers::OwnBuffers, video,
 };
 
 /// Questions whose answers are kept.
@@ -44,16 +44,19 @@ pub struct ScreenExporter {
     crtc: u32,
     /// The largest picture that is likely to be shown.
     screen: Size,
+    /// Its planes convert luma and chroma as [`crate::video`] says.
+    reads_video: bool,
     prime: PrimeExporter,
     answers: Arc<Mutex<Answers>>,
 }
 
 impl ScreenExporter {
     /// For a CRTC of a device that `memory` knows by this name, whose mode is of `screen` pixels.
+    /// `reads_video`: its planes convert luma and chroma as [`crate::video`] says.
     #[must_use]
-    pub fn new(memory: Memory, device: &str, crtc: u32, screen: Size) -> Self {
+    pub fn new(memory: Memory, device: &str, crtc: u32, screen: Size, reads_video: bool) -> Self {
         let (device, prime, answers) = (device.to_owned(), PrimeExporter, Arc::default());
-        ScreenExporter { memory, device, crtc, screen, prime, answers }
+        ScreenExporter { memory, device, crtc, screen, reads_video, prime, answers }
     }
 
     // Nothing panics while it holds the lock.
@@ -178,6 +181,12 @@ impl ExportFramebuffer<Dmabuf> for ScreenExporter {
             ExportBuffer::Wayland(buffer) => self.can_lend(buffer).is_some_and(|can| can.is_ok()),
             ExportBuffer::Allocator(_) => false,
         };
+        if let (ExportBuffer::Wayland(buffer), false) = (buffer, self.reads_video) {
+            // A plane whose conversion is not known shows other colours than the renderer.
+            if video::dmabuf_of(buffer).is_some() {
+                return false;
+            }
+        }
         self.prime.can_add_framebuffer(buffer) || shared(buffer)
     }
 }

@@ -50,7 +50,12 @@ impl Scenario {
     /// [`LabError`] when they are not built.
     pub fn with_workspace(mut self) -> Result<Self, LabError> {
         let profile = profile_directory()?;
-        for program in ["heapwright", "examples/heapwright-ask", "examples/heapwright-paint"] {
+        for program in [
+            "heapwright",
+            "examples/heapwright-ask",
+            "examples/heapwright-paint",
+            "examples/heapwright-video",
+        ] {
             let path = profile.join(program);
             if !path.exists() {
                 return Err(LabError::NotBuilt { path });

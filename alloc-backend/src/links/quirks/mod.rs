@@ -18,5 +18,5 @@ mod table;
 
 pub use installed::{InstalledError, installed, usual_paths};
 pub use kernel_version::{KernelRange, KernelVersion, ParseKernelVersionError};
-pub use rule::{LinkRule, MemoryRule, Rule};
+pub use rule::{LinkRule, MemoryRule, Rule, Stacking};
 pub use table::{QuirkError, Subject, Table, parse};

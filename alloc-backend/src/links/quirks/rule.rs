@@ -28,6 +28,8 @@ pub struct Rule {
     pub memory: Option<MemoryRule>,
     /// Which heaps it can or cannot use.
     pub link: Option<LinkRule>,
+    /// How its planes lie above each other, where it has no property `zpos` that says so.
+    pub stacking: Option<Stacking>,
     /// Where that is written: a file of the kernel with its line, or an address.
     pub source: String,
     /// Why, in a sentence.
@@ -54,6 +56,8 @@ with_layout_limits! { Rule as RuleWire {
     memory: Option<MemoryRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     link: Option<LinkRule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stacking: Option<Stacking>,
     #[serde(default, skip_serializing_if = "unstated")]
     source: String,
     #[serde(default, skip_serializing_if = "unstated")]
@@ -61,6 +65,14 @@ with_layout_limits! { Rule as RuleWire {
     #[serde(default, skip_serializing_if = "unstated")]
     disable: bool,
 } }
+
+/// How planes lie above each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stacking {
+    /// One with a higher object id above one with a lower.
+    ById,
+}
 
 /// What a driver's device needs of memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -208,7 +208,11 @@ fn fault(rule: &Rule) -> Option<String> {
         return (*rule != empty)
             .then(|| "is disabled, so it says nothing else: take the other keys out".to_owned());
     }
-    let silent = !rule.has_limits() && !rule.refuses && rule.memory.is_none() && rule.link.is_none();
+    let silent = !rule.has_limits()
+        && !rule.refuses
+        && rule.memory.is_none()
+        && rule.link.is_none()
+        && rule.stacking.is_none();
     let zero = rule.limits.alignments().into_iter().find(|(_, value)| *value == Some(0));
     let pitches = rule.limits.min_pitch.zip(rule.limits.max_pitch).filter(|(least, most)| least > most);
     let unknown = rule.formats.iter().flatten().find(|format| Format::of(**format).is_none());
@@ -221,7 +225,7 @@ fn fault(rule: &Rule) -> Option<String> {
     } else if rule.kernel.is_empty() {
         Some("holds for no kernel: `until` must be later than `from`".to_owned())
     } else if silent {
-        Some("says nothing: give it a limit, `refuses`, `memory` or `link`".to_owned())
+        Some("says nothing: give it a limit, `refuses`, `memory`, `link` or `stacking`".to_owned())
     } else if let Some((field, _)) = zero {
         Some(format!("{field} is 0: write 1 or more, or leave it out"))
     } else if let Some((least, most)) = pitches {

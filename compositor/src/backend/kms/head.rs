@@ -3,7 +3,7 @@
 use smithay::{
     backend::{
         allocator::format::FormatSet,
-        drm::{DrmDeviceFd, compositor::DrmCompositor},
+        drm::{DrmDeviceFd, Planes, compositor::DrmCompositor},
         renderer::element::Id,
     },
     desktop::utils::OutputPresentationFeedback,
@@ -54,13 +54,13 @@ pub(super) struct Overlay {
 }
 
 /// The planes that Smithay puts elements on, in the order in which it tries them.
-fn overlays(compositor: &Compositor) -> Vec<Overlay> {
+fn overlays(compositor: &Compositor, planes: &Planes) -> Vec<Overlay> {
     let surface = compositor.surface();
     if surface.is_legacy() {
         return Vec::new();
     }
     let mut planes: Vec<_> =
-        surface.planes().overlay.iter().map(|plane| (plane.zpos.unwrap_or_default(), plane.handle)).collect();
+        planes.overlay.iter().map(|plane| (plane.zpos.unwrap_or_default(), plane.handle)).collect();
     planes.sort_by_key(|(zpos, _)| std::cmp::Reverse(*zpos));
     let names = |plane: plane::Handle| {
         let properties = surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd()));
@@ -79,15 +79,17 @@ fn formats(compositor: &Compositor) -> FormatSet {
 }
 
 impl Head {
+    /// `planes` are those that `compositor` was made with, without the pointer's.
     pub(super) fn new(
         output: Output,
         compositor: Compositor,
+        planes: &Planes,
         exporter: ScreenExporter,
         cursor: Option<CursorPlane>,
     ) -> Self {
         Head {
             output,
-            overlays: overlays(&compositor),
+            overlays: overlays(&compositor, planes),
             formats: formats(&compositor),
             compositor,
             exporter,

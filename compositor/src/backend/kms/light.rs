@@ -6,7 +6,7 @@ use heapwright_alloc::constraints::Size;
 use smithay::{
     backend::{
         allocator::{Fourcc, dmabuf::Dmabuf, gbm::GbmDevice},
-        drm::{DrmDeviceFd, DrmSurface, Planes, compositor::DrmCompositor},
+        drm::{DrmDeviceFd, Planes, compositor::DrmCompositor},
         renderer::Bind,
     },
     output::{Mode as OutputMode, Output, PhysicalProperties, Subpixel},
@@ -24,6 +24,7 @@ use super::{
     error::KmsError,
     find::connected,
     head::Head,
+    planes,
 };
 use crate::{shared_memory::ScreenExporter, state::Heapwright};
 
@@ -45,13 +46,12 @@ fn choose(modes: &[Mode], wanted: Option<WantedMode>) -> Result<Mode, String> {
 }
 
 /// The planes of a CRTC as Smithay is to see them: the cursor plane as one above all others, for the pointer alone.
-fn planes(surface: &DrmSurface) -> (Planes, Option<plane::Handle>) {
-    let mut planes = surface.planes().clone();
+fn with_pointers(mut planes: Planes, is_legacy: bool) -> (Planes, Option<plane::Handle>) {
     let cursor = planes.cursor.iter().find(|plane| takes_pointers(plane)).map(for_pointers_only);
     planes.cursor.clear();
     let handle = cursor.as_ref().map(|plane| plane.handle);
     planes.overlay.extend(cursor);
-    (planes, handle.filter(|_| !surface.is_legacy()))
+    (planes, handle.filter(|_| !is_legacy))
 }
 
 pub(super) fn light_all(
@@ -128,10 +128,12 @@ fn light(
     output.set_preferred(output_mode);
 
     let screen = Size::new(width.into(), height.into());
-    let exporter = ScreenExporter::new(state.memory.clone(), &kms.name, crtc.into(), screen);
+    let placed = planes::placed(surface.planes().clone(), state.memory.stacking(&kms.name));
+    let reads_video = planes::set_colours(fd, &placed);
+    let exporter = ScreenExporter::new(state.memory.clone(), &kms.name, crtc.into(), screen, reads_video);
     let allocator = state.memory.screen_allocator(&kms.name, &name);
     let renderer_formats = Bind::<Dmabuf>::supported_formats(&kms.renderer).unwrap_or_default();
-    let (planes, cursor) = planes(&surface);
+    let (planes, cursor) = with_pointers(placed.clone(), surface.is_legacy());
     let cursor = cursor.zip(kms.own.clone()).map(|(plane, own)| {
         let (memory, size) = (state.memory.clone(), kms.device.cursor_size());
         CursorPlane::new(plane, crtc.into(), &kms.name, memory, own, size)
@@ -151,7 +153,7 @@ fn light(
     .map_err(|error| dark(error.to_string()))?;
     info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
 
-    let head = Head::new(output.clone(), compositor, exporter, cursor);
+    let head = Head::new(output.clone(), compositor, &placed, exporter, cursor);
     kms.heads.insert(crtc, head);
     output.create_global::<Heapwright>(&state.display);
     state.space.map_output(&output, (x, 0));

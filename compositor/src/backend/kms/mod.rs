@@ -9,6 +9,7 @@ mod find;
 mod frame;
 mod head;
 mod light;
+mod planes;
 
 pub use error::KmsError;
 
@@ -214,6 +215,7 @@ impl Kms {
             if let Err(error) = head.compositor.reset_state() {
                 warn!(%error, "display state unknown");
             }
+            planes::set_colours(self.device.device_fd(), head.compositor.surface().planes());
             head.pace.nothing();
         }
         self.schedule_all(events);
