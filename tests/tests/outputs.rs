@@ -120,6 +120,17 @@ fn a_second_display_is_lit_and_windows_go_to_it_when_theirs_is_pulled() {
         pull 1
         wait_for 'the window on the first display' direct_on Virtual-1 1024x768
         crc_of 0 first
+        # Frames are on their way at any time: some of them when their display is pulled.
+        on=1
+        for turn in 1 2 3 4 5 6; do
+            to=$((3 - on))
+            plug $((to - 1))
+            wait_for "display $to" eval 'heapwright msg outputs | grep -q Virtual-$to'
+            wait_for "frames on $on" eval "[ \$(heapwright msg frames --output Virtual-$on --last 20 --json | grep -c '\"number\"') = 20 ]"
+            pull $((on - 1))
+            wait_for "the window on $to" direct_on Virtual-$to 1024x768
+            on=$to
+        done
         finish"#,
     );
     let at = |name: &str, x: i32| (name.to_owned(), json!([x, 0]));
@@ -130,10 +141,10 @@ fn a_second_display_is_lit_and_windows_go_to_it_when_theirs_is_pulled() {
         assert_eq!(crc(&outcome, name), painted(1024, 768), "{name}: the right picture\n{}", outcome.tail());
     }
     let paint = report(&outcome, "paint.json");
-    // What was on its way to a display that was pulled was not shown; all else was.
+    // Each was shown or is told as discarded; one may be on its way at the end.
     let [presented, committed, discarded] =
         ["presented", "committed", "discarded"].map(|key| paint[key].as_u64().unwrap_or(0));
-    assert!(discarded <= 4 && committed - presented - discarded <= 2, "{paint}");
+    assert!(discarded <= 16 && committed - presented - discarded <= 1, "{paint}");
 }
 
 #[test]
@@ -149,7 +160,7 @@ fn a_session_outlives_its_only_display_and_shows_the_right_picture_on_the_next()
         before=$(presented)
         sleep 3
         # Who asks for a frame callback gets one now and then: the window lives.
-        heapwright-paint --until /dev/null --size 64x64 --patience 4 --json >other || exit 7
+        heapwright-paint --stay 4 --patience 3 --size 64x64 --json >other.json || exit 7
         echo $before $(presented) >counted
         plug 0
         wait_for 'the screen again' direct_on Virtual-1 1024x768
@@ -164,6 +175,9 @@ fn a_session_outlives_its_only_display_and_shows_the_right_picture_on_the_next()
         finish"#,
     );
     assert_eq!(report(&outcome, "none"), json!([]));
+    let other = report(&outcome, "other.json");
+    assert!((2..=12).contains(&other["committed"].as_u64().unwrap_or(0)), "slowly: {other}");
+    assert_eq!(other["presented"], 0, "{other}");
     let shown = report(&outcome, "surfaces.json")[0]["shown"].clone();
     assert_eq!(shown, json!([]), "it is kept, and seen nowhere");
     let counted = outcome.text("counted").unwrap_or_default();

@@ -31,7 +31,7 @@ pub(super) fn row(areas: &[Area]) -> Vec<Area> {
 }
 
 /// Which of these a window lies on: most of it.
-pub(super) fn home<'a, K>(outputs: &'a [(K, Area)], window: Area) -> Option<&'a (K, Area)> {
+pub(super) fn home<K>(outputs: &[(K, Area)], window: Area) -> Option<&(K, Area)> {
     let part = |area: Area| {
         let both = area.intersection(window)?;
         Some(i64::from(both.size.w) * i64::from(both.size.h))
