@@ -53,6 +53,24 @@ impl Heapwright {
         self.tell_aim(&surface, size);
     }
 
+    /// Outputs have changed: as [`Heapwright::update_feedback`] for windows whose mode promises a plane. What the others were
+    /// told of follows the frames.
+    pub(crate) fn update_feedback_of_mode(&mut self, window: &Window) {
+        if mode_of(window) == Mode::Fullscreen {
+            self.update_feedback(window);
+        }
+    }
+
+    /// An output has gone, with its planes.
+    pub(crate) fn forget_aim(&mut self, surface: &WlSurface, output: &Output) {
+        let told = with_aim(surface, |aim| aim.told().is_some_and(|(known, _)| known == output));
+        if told {
+            with_aim(surface, |aim| aim.set(None));
+            self.tell_aim(surface, None);
+            self.reconsider(surface);
+        }
+    }
+
     fn primary_of(&self, output: &Output) -> Option<Target> {
         let Backend::Kms(kms) = &self.backend else { return None };
         kms.primary_plane(output).map(|plane| (output.clone(), plane.plane))

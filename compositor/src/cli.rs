@@ -75,6 +75,16 @@ pub enum MsgCommand {
         #[arg(long, value_name = "N", default_value_t = 5)]
         last: u32,
     },
+    /// Every output: its device, its mode and those that it offers, its place, its planes.
+    Outputs,
+    /// Give an output another mode.
+    Output {
+        /// The output, for instance Virtual-1.
+        name: String,
+        /// One of the modes that it offers, for instance 1920x1080@60.
+        #[arg(long, value_name = "WxH[@HZ]")]
+        mode: WantedMode,
+    },
     /// Watch it live: surfaces, planes, zero-copy or the reason against it, memory of each client. Ends with q or Ctrl-C.
     Top {
         /// Print once and end.

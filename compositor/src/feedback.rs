@@ -116,6 +116,11 @@ impl Heapwright {
             self.display.remove_global::<Self>(self.dmabuf.global());
             return;
         }
+        self.renew_default_feedback();
+    }
+
+    /// The device is another: clients without a better word are told of it.
+    pub(crate) fn renew_default_feedback(&mut self) {
         let Some(source) = self.backend.feedback_source() else { return };
         match default(&self.memory, &source) {
             Ok(feedback) => self.dmabuf.set_default_feedback(feedback),

@@ -1,5 +1,7 @@
 //! Keyboard and pointer events on their way from devices to clients.
 
+use std::time::Duration;
+
 use smithay::{
     backend::input::{
         AbsolutePositionEvent, Axis, AxisSource, ButtonState, Event, InputBackend, InputEvent, KeyState,
@@ -153,6 +155,15 @@ impl Heapwright {
                 far(a).total_cmp(&far(b))
             })
             .unwrap_or(at)
+    }
+
+    /// Outputs have changed: the pointer stays on one.
+    pub(crate) fn keep_pointer_on_outputs(&mut self) {
+        let Some(pointer) = self.seat.get_pointer().filter(|_| self.cursor.shown) else { return };
+        let to = self.within_outputs(pointer.current_location());
+        // In the time of input events: milliseconds that wrap.
+        let now: Duration = self.clock.now().into();
+        self.move_pointer(to, now.as_millis() as u32);
     }
 
     fn move_pointer(&mut self, to: Point<f64, Logical>, time: u32) {

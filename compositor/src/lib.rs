@@ -46,6 +46,7 @@ pub mod logging;
 pub mod memory;
 pub mod msg;
 pub mod negotiation;
+pub mod outputs;
 pub mod own_buffers;
 pub mod picture;
 pub mod quirks;

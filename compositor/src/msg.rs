@@ -3,8 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
+    backend::mode::{Offered, WantedMode},
     cli::MsgCommand,
-    ipc::{AskError, FrameNow, FrameSurface, FramesNow, Reply, Request, Shown, SurfaceNow, ask},
+    ipc::{
+        AskError, FrameNow, FrameSurface, FramesNow, OutputNow, Refusal, Reply, Request, Shown, SurfaceNow,
+        ask,
+    },
     top,
 };
 
@@ -20,14 +24,9 @@ pub enum MsgError {
     /// The answer can't be told as JSON.
     #[error("cannot make JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The output is not known, or has shown nothing.
-    #[error("there is no output {name:?}; it has {known}")]
-    NoOutput {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
+    /// It does not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The terminal fails.
     #[error("the terminal cannot be used: {0}; --once prints once")]
     Terminal(#[from] std::io::Error),
@@ -40,7 +39,30 @@ pub enum MsgError {
 pub fn surfaces() -> Result<Vec<SurfaceNow>, MsgError> {
     match ask(Request::Surfaces)? {
         Reply::Surfaces(surfaces) => Ok(surfaces),
-        Reply::Frames(_) | Reply::Error(_) => Err(MsgError::Other),
+        _ => Err(MsgError::Other),
+    }
+}
+
+/// The outputs of the running compositor.
+///
+/// # Errors
+/// [`MsgError`] when it doesn't answer.
+pub fn outputs() -> Result<Vec<OutputNow>, MsgError> {
+    match ask(Request::Outputs)? {
+        Reply::Outputs(outputs) => Ok(outputs),
+        _ => Err(MsgError::Other),
+    }
+}
+
+/// Gives an output of the running compositor another mode; the output as it is then.
+///
+/// # Errors
+/// [`MsgError::Refused`] when there is no such output, or no such mode.
+pub fn set_mode(output: &str, mode: WantedMode) -> Result<Vec<OutputNow>, MsgError> {
+    match ask(Request::SetMode { output: output.to_owned(), mode })? {
+        Reply::Outputs(outputs) => Ok(outputs.into_iter().filter(|it| it.name == output).collect()),
+        Reply::Refused(refusal) => Err(MsgError::Refused(refusal)),
+        _ => Err(MsgError::Other),
     }
 }
 
@@ -52,14 +74,13 @@ pub fn frames(output: Option<&str>, last: u32) -> Result<FramesNow, MsgError> {
     let asked = |output: Option<&str>| match ask(Request::Frames { output: output.map(str::to_owned), last })?
     {
         Reply::Frames(frames) => Ok(frames),
-        Reply::Surfaces(_) | Reply::Error(_) => Err(MsgError::Other),
+        _ => Err(MsgError::Other),
     };
     let frames = asked(output)?;
     match output {
         Some(name) if frames.outputs.is_empty() => {
-            let known: Vec<_> = asked(None)?.outputs.into_iter().map(|known| known.output).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(MsgError::NoOutput { name: name.to_owned(), known })
+            let known = asked(None)?.outputs.into_iter().map(|known| known.output).collect();
+            Err(Refusal::no_output(name, known).into())
         }
         _ => Ok(frames),
     }
@@ -82,8 +103,33 @@ pub fn run(what: &MsgCommand, json: bool) -> Result<String, MsgError> {
             let frames = frames(output.as_deref(), *last)?;
             Ok(if json { serde_json::to_string_pretty(&frames)? + "\n" } else { describe_frames(&frames) })
         }
+        MsgCommand::Outputs => told(&outputs()?, json),
+        MsgCommand::Output { name, mode } => told(&set_mode(name, *mode)?, json),
         MsgCommand::Top { once } => top::run(*once || json, json),
     }
+}
+
+fn told(outputs: &[OutputNow], json: bool) -> Result<String, MsgError> {
+    if json {
+        return Ok(serde_json::to_string_pretty(outputs)? + "\n");
+    }
+    Ok(outputs.iter().map(|output| describe_output(output) + "\n").collect())
+}
+
+/// An output in a few lines.
+#[must_use]
+pub fn describe_output(output: &OutputNow) -> String {
+    let OutputNow { name, device, mode, modes, place: (x, y), scale, planes } = output;
+    let device = device.as_ref().map_or_else(String::new, |device| format!(" on {}", device.display()));
+    let mode = mode.map_or_else(|| "no mode".to_owned(), |mode| Offered::from(mode).to_string());
+    let mut text = format!("{name}{device}: {mode} at {x},{y}, scale {scale}");
+    if !planes.is_empty() {
+        let planes: Vec<_> = planes.iter().map(|plane| format!("{} {}", plane.kind, plane.id)).collect();
+        text.push_str(&format!("\n    planes: {}", planes.join(", ")));
+    }
+    let modes: Vec<_> = modes.iter().map(|mode| Offered::from(*mode).to_string()).collect();
+    text.push_str(&format!("\n    offers: {}", modes.join(", ")));
+    text
 }
 
 /// Frames, a line each, and a line for each of their surfaces.
@@ -159,8 +205,27 @@ pub fn describe(surface: &SurfaceNow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::{BufferNow, SurfacePlane};
+    use crate::ipc::{BufferNow, ModeNow, PlaneNow, SurfacePlane};
     use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
+
+    #[test]
+    fn an_output_says_what_it_has_and_could_have() {
+        let mode = |size, refresh_millihertz| ModeNow { size, refresh_millihertz, preferred: false };
+        let output = OutputNow {
+            name: "Virtual-1".to_owned(),
+            device: Some("/dev/dri/card1".into()),
+            mode: Some(mode((1024, 768), 60_004)),
+            modes: vec![mode((1024, 768), 60_004), mode((800, 600), 56_250)],
+            place: (1280, 0),
+            scale: 1.0,
+            planes: vec![PlaneNow { id: 31, kind: "primary".to_owned() }],
+        };
+        assert_eq!(
+            describe_output(&output),
+            "Virtual-1 on /dev/dri/card1: 1024x768@60.00 at 1280,0, scale 1\n    planes: primary 31\n    \
+             offers: 1024x768@60.00, 800x600@56.25"
+        );
+    }
 
     #[test]
     fn a_surface_says_where_it_lies_and_how_it_is_shown() {

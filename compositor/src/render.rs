@@ -145,7 +145,7 @@ fn fits_in_fixed_point(from: (f64, f64), size: (f64, f64), place: Rectangle<i32,
 }
 
 /// Every surface that can be on a screen: windows with their popups, and a client's own pointer image.
-fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl FnMut(&WlSurface, Role)) {
+pub(crate) fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl FnMut(&WlSurface, Role)) {
     for toplevel in space.elements().filter_map(|window| window.toplevel()) {
         f(toplevel.wl_surface(), Role::Window);
         for (popup, _) in PopupManager::popups_for_surface(toplevel.wl_surface()) {

@@ -44,6 +44,7 @@ use crate::{
     ipc::Server,
     memory::Memory,
     negotiation::{Account, Negotiations},
+    outputs::Dark,
 };
 
 /// Smithay's state of each protocol the server speaks.
@@ -105,6 +106,8 @@ pub struct Heapwright {
     pub dmabuf: DmabufGlobalState,
     /// Windows and outputs, and where they are.
     pub space: Space<Window>,
+    /// The time without outputs.
+    pub dark: Dark,
     /// Windows that have no picture yet.
     pub unmapped: Vec<Window>,
     /// Popups of all windows.
@@ -230,6 +233,7 @@ impl Heapwright {
             buffers: Buffers::default(),
             dmabuf,
             space: Space::default(),
+            dark: Dark::default(),
             unmapped: Vec::new(),
             popups: PopupManager::default(),
             seat_state,

@@ -17,13 +17,18 @@ use crate::{
 impl Heapwright {
     /// Answers a question from outside.
     #[must_use]
-    pub fn answer(&self, request: Request) -> Reply {
+    pub fn answer(&mut self, request: Request) -> Reply {
         match request {
             Request::Surfaces => Reply::Surfaces(self.surfaces()),
             Request::Frames { output, last } => {
                 let last = usize::try_from(last).unwrap_or(usize::MAX);
                 Reply::Frames(self.frames(output.as_deref(), last))
             }
+            Request::Outputs => Reply::Outputs(self.outputs()),
+            Request::SetMode { output, mode } => match self.set_output_mode(&output, mode) {
+                Ok(()) => Reply::Outputs(self.outputs()),
+                Err(refusal) => Reply::Refused(refusal),
+            },
         }
     }
 

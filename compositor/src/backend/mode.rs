@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// Furthest that an offered refresh rate may be from the one asked for, millihertz: 59.94 Hz is sold as 60.
 const TOLERANCE: u32 = 500;
 
@@ -24,7 +26,8 @@ impl fmt::Display for Offered {
 }
 
 /// A mode as it is asked for: `1920x1080` or `1920x1080@60`.
-#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct WantedMode {
     /// Pixels.
     pub size: (u16, u16),
@@ -64,6 +67,20 @@ impl fmt::Display for WantedMode {
     }
 }
 
+impl TryFrom<String> for WantedMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<WantedMode> for String {
+    fn from(mode: WantedMode) -> Self {
+        mode.to_string()
+    }
+}
+
 /// The index of the mode to use among `offered`; `None` when what was asked for is not among them, or there is none.
 #[must_use]
 pub fn choose(offered: &[Offered], wanted: Option<WantedMode>) -> Option<usize> {
@@ -80,6 +97,13 @@ pub fn choose(offered: &[Offered], wanted: Option<WantedMode>) -> Option<usize> 
             .max_by_key(|(_, mode)| (mode.preferred, mode.millihertz)),
     };
     chosen.map(|(index, _)| index)
+}
+
+/// The index of the mode to use among `offered`: that of the first wish that can be granted, else the display's own.
+#[must_use]
+pub fn choose_of(offered: &[Offered], wishes: impl IntoIterator<Item = WantedMode>) -> Option<usize> {
+    let granted = wishes.into_iter().find_map(|wish| choose(offered, Some(wish)));
+    granted.or_else(|| choose(offered, None))
 }
 
 /// Why no mode was chosen, with the modes that there are.
@@ -125,6 +149,15 @@ mod tests {
         assert_eq!(choose(&OFFERED, None), Some(2));
         assert_eq!(choose(&OFFERED[..2], None), Some(1));
         assert_eq!(choose(&[], None), None);
+    }
+
+    #[test]
+    fn the_first_wish_that_can_be_granted_counts() {
+        let wish = |text: &str| text.parse().expect("a mode");
+        let wishes = [wish("800x600"), wish("4096x2160"), wish("1920x1080")];
+        assert_eq!(choose_of(&OFFERED, wishes), Some(3));
+        assert_eq!(choose_of(&OFFERED, wishes.into_iter().take(1)), Some(2), "none: the display's own");
+        assert_eq!(choose_of(&[], wishes), None);
     }
 
     #[test]

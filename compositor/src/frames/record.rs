@@ -65,6 +65,13 @@ pub fn shown(data: &SurfaceData) -> Vec<(Output, Verdict)> {
     last.0.borrow().iter().map(|(output, verdict, _)| (output.clone(), *verdict)).collect()
 }
 
+/// An output has gone: it shows nothing.
+pub(crate) fn forget_output(data: &SurfaceData, output: &Output) {
+    if let Some(last) = data.data_map.get::<Last>() {
+        last.0.borrow_mut().retain(|(known, ..)| known != output);
+    }
+}
+
 impl Drawn<'_> {
     fn is_beneath(&self, id: &Id) -> bool {
         let Some(index) = self.elements.iter().position(|element| element.id() == id) else { return false };

@@ -1,7 +1,11 @@
 //! What is asked and answered.
 
+use std::path::PathBuf;
+
 use heapwright_alloc::constraints::{Fourcc, Modifier, Size};
 use serde::{Deserialize, Serialize};
+
+use crate::backend::mode::WantedMode;
 
 /// A question to the compositor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +20,15 @@ pub enum Request {
         /// At most so many of each.
         last: u32,
     },
+    /// Which outputs there are: [`Reply::Outputs`].
+    Outputs,
+    /// Gives an output another mode: [`Reply::Outputs`] as they are then, or [`Reply::Refused`].
+    SetMode {
+        /// The output.
+        output: String,
+        /// Its mode.
+        mode: WantedMode,
+    },
 }
 
 /// An answer.
@@ -26,8 +39,98 @@ pub enum Reply {
     Surfaces(Vec<SurfaceNow>),
     /// The last frames of outputs.
     Frames(FramesNow),
+    /// Every output, from left to right.
+    Outputs(Vec<OutputNow>),
+    /// The request was understood, and nothing was changed.
+    Refused(Refusal),
     /// The request was not understood.
     Error(String),
+}
+
+/// Why an output does not get another mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// There is no such output.
+    #[error("there is no output {name:?}; it has {}", list(.known))]
+    NoOutput {
+        /// As it was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Its display does not offer the mode.
+    #[error("{output} does not offer the mode {wanted}; it has {}", list(.offered))]
+    NoMode {
+        /// The output.
+        output: String,
+        /// As it was asked for.
+        wanted: WantedMode,
+        /// What there is.
+        offered: Vec<String>,
+    },
+    /// The device does not take it now.
+    #[error("{output} does not take the mode {wanted} now: {why}")]
+    Display {
+        /// The output.
+        output: String,
+        /// As it was asked for.
+        wanted: WantedMode,
+        /// What the device says.
+        why: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+impl Refusal {
+    /// There is no output of this name, but these.
+    #[must_use]
+    pub fn no_output(name: &str, mut known: Vec<String>) -> Self {
+        known.sort();
+        Refusal::NoOutput { name: name.to_owned(), known }
+    }
+}
+
+/// An output as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputNow {
+    /// Its connector's name, as `Virtual-1`.
+    pub name: String,
+    /// The node of the device that drives it; none for a screen of memory.
+    pub device: Option<PathBuf>,
+    /// The mode that it has.
+    pub mode: Option<ModeNow>,
+    /// Those that it offers.
+    pub modes: Vec<ModeNow>,
+    /// Where its upper left corner is in the layout, logical pixels.
+    pub place: (i32, i32),
+    /// Physical pixels for one logical one.
+    pub scale: f64,
+    /// The planes that can show something on it, by the kernel's ids.
+    pub planes: Vec<PlaneNow>,
+}
+
+/// A mode of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeNow {
+    /// Pixels.
+    pub size: (u16, u16),
+    /// Frames in a thousand seconds.
+    pub refresh_millihertz: u32,
+    /// Whether the display prefers it.
+    pub preferred: bool,
+}
+
+/// A plane of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaneNow {
+    /// The kernel's id.
+    pub id: u32,
+    /// `primary`, `overlay` or `cursor`.
+    pub kind: String,
 }
 
 /// A surface as it is now.

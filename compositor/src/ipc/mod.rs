@@ -1,6 +1,6 @@
 //! Asking a running compositor: one request and one reply, each a line of JSON, over a socket beside the Wayland one.
 //!
-//! Who may open the user's runtime directory may ask; nothing can be changed through it.
+//! Who may open the user's runtime directory may ask, and change what the user may: modes of outputs.
 
 mod ask;
 mod message;
@@ -8,8 +8,8 @@ mod server;
 
 pub use ask::{AskError, ask};
 pub use message::{
-    BufferNow, ClientNow, FrameNow, FrameSurface, FramesNow, OutputFrames, Reply, Request, Shown, SurfaceNow,
-    SurfacePlane,
+    BufferNow, ClientNow, FrameNow, FrameSurface, FramesNow, ModeNow, OutputFrames, OutputNow, PlaneNow,
+    Refusal, Reply, Request, Shown, SurfaceNow, SurfacePlane,
 };
 pub use server::{ServeError, Server};
 

@@ -78,7 +78,7 @@ impl Server {
         events: &LoopHandle<'static, State>,
         runtime_dir: &Path,
         wayland: &str,
-        answer: fn(&State, Request) -> Reply,
+        answer: fn(&mut State, Request) -> Reply,
     ) -> Result<Server, ServeError> {
         let path = socket_path(runtime_dir, wayland);
         let listen = |source| ServeError::Listen { path: path.clone(), source };
@@ -114,7 +114,7 @@ fn listen_to<State: 'static>(
     events: &LoopHandle<'static, State>,
     stream: UnixStream,
     turn: Turn,
-    answer: fn(&State, Request) -> Reply,
+    answer: fn(&mut State, Request) -> Reply,
 ) {
     if let Err(error) = stream.set_nonblocking(true) {
         return debug!(%error, "somebody who asked cannot be listened to");

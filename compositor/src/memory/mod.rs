@@ -182,6 +182,13 @@ impl Memory {
         allocator.quirks_of(known).iter().find_map(|rule| rule.stacking)
     }
 
+    /// A display has gone, and its dumb buffers with it.
+    pub fn forget_display(&self, name: &str) {
+        if self.allocator_mut().without_device(name).is_none() {
+            debug!(name, "a display that was not known has gone");
+        }
+    }
+
     /// Allocates one buffer that all required `participants` can use.
     ///
     /// # Errors

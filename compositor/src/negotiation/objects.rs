@@ -50,6 +50,8 @@ struct Inner {
     waiting: VecDeque<Question>,
     /// What was answered last, and to what; `None` inside for a failure.
     settled: Option<(Question, Option<Outcomes>)>,
+    /// The display that was asked about then.
+    display: Option<String>,
     degraded: bool,
 }
 
@@ -61,7 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl AllocationData {
     fn new(surface: Option<WlSurface>, question: Question) -> Self {
         let waiting = VecDeque::from([question.clone()]);
-        let inner = Inner { question, waiting, settled: None, degraded: false };
+        let inner = Inner { question, waiting, settled: None, display: None, degraded: false };
         AllocationData { surface: surface.map(|surface| surface.downgrade()), inner: Mutex::new(inner) }
     }
 
@@ -78,9 +80,16 @@ impl AllocationData {
         inner.waiting.pop_front()
     }
 
-    /// A question was answered: who is satisfied, or nothing.
-    pub(super) fn answered(&self, question: Question, outcomes: Option<Outcomes>, degraded: bool) {
+    /// A question was answered, with this display in mind: who is satisfied, or nothing.
+    pub(super) fn answered(
+        &self,
+        question: Question,
+        display: Option<String>,
+        outcomes: Option<Outcomes>,
+        degraded: bool,
+    ) {
         let mut inner = lock(&self.inner);
+        inner.display = display;
         inner.settled = Some((question, outcomes));
         inner.degraded = degraded;
     }
@@ -89,6 +98,11 @@ impl AllocationData {
     pub(super) fn settled(&self) -> Option<(Question, Option<Outcomes>)> {
         let inner = lock(&self.inner);
         if inner.waiting.is_empty() { inner.settled.clone() } else { None }
+    }
+
+    /// The display that the last answer had in mind.
+    pub(super) fn display(&self) -> Option<String> {
+        lock(&self.inner).display.clone()
     }
 
     /// The client knows that the answer changed: once is enough.

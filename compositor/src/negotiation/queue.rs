@@ -136,7 +136,7 @@ impl Heapwright {
         if let Some(data) = allocation.data::<AllocationData>().filter(|_| allocation.is_alive()) {
             Told::of(result).send(&allocation);
             let now = self.want(&question, data);
-            data.answered(question, resolution, degraded);
+            data.answered(question, display_in(&want), resolution, degraded);
             if now.is_some_and(|now| now.participants != want.participants) {
                 // Our side has changed while the question was answered.
                 self.reconsider_one(&allocation, data);
@@ -178,7 +178,8 @@ impl Heapwright {
             heapwright_alloc::solver::Answer::Solved(resolution) => outcomes(&resolution),
             _ => Vec::new(),
         };
-        if let Some(change) = change(before.as_deref(), &now) {
+        let moved = data.display() != display_in(&want);
+        if let Some(change) = change(before.as_deref(), &now, moved) {
             data.told_of_change();
             allocation.changed(change);
         }
@@ -219,8 +220,13 @@ impl Heapwright {
     }
 }
 
-/// What an answer that would satisfy `now` means to one who was told `before`.
-fn change(before: Option<&[(String, Outcome)]>, now: &[(String, Outcome)]) -> Option<Change> {
+/// The device of the display that a question has in mind.
+fn display_in(want: &Want<'_>) -> Option<String> {
+    want.participants.iter().find(|it| it.name == DISPLAY)?.device.clone()
+}
+
+/// What an answer that would satisfy `now` means to one who was told `before`, of another display if it has `moved`.
+fn change(before: Option<&[(String, Outcome)]>, now: &[(String, Outcome)], moved: bool) -> Option<Change> {
     let satisfied = |all: &[(String, Outcome)]| -> Vec<String> {
         all.iter()
             .filter(|(_, outcome)| *outcome == Outcome::Satisfied)
@@ -229,7 +235,11 @@ fn change(before: Option<&[(String, Outcome)]>, now: &[(String, Outcome)]) -> Op
     };
     let now = satisfied(now);
     let Some(before) = before else { return (!now.is_empty()).then_some(Change::Memory) };
-    let before = satisfied(before);
+    let mut before = satisfied(before);
+    if moved {
+        // That one display could use the buffers says nothing of another.
+        before.retain(|name| name != DISPLAY);
+    }
     if before.iter().any(|name| !now.contains(name)) {
         // The display that does not show the surface any more wants nothing of it: nothing ceased to hold.
         let lost = before.iter().filter(|name| !now.contains(name) && *name != DISPLAY).count();
@@ -264,7 +274,15 @@ mod tests {
             (None, &windowed, Some(Change::Memory)),
             (None, &Vec::new(), None),
         ] {
-            assert_eq!(change(before.map(Vec::as_slice), now), news, "{before:?} {now:?}");
+            assert_eq!(change(before.map(Vec::as_slice), now, false), news, "{before:?} {now:?}");
+        }
+        for (before, now, news) in [
+            (&all, &all, Some(Change::Better)),
+            (&all, &renderer, None),
+            (&all, &windowed, None),
+            (&all, &lost, Some(Change::Stale)),
+        ] {
+            assert_eq!(change(Some(before), now, true), news, "another display: {before:?} {now:?}");
         }
     }
 }

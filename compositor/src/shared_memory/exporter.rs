@@ -42,12 +42,18 @@ pub struct ScreenExporter {
     memory: Memory,
     device: String,
     crtc: u32,
-    /// The largest picture that is likely to be shown.
-    screen: Size,
     /// Its planes convert luma and chroma as [`crate::video`] says.
     reads_video: bool,
     prime: PrimeExporter,
-    answers: Arc<Mutex<Answers>>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What clones of an exporter share.
+#[derive(Debug)]
+struct Known {
+    /// The largest picture that is likely to be shown.
+    screen: Size,
+    answers: Answers,
 }
 
 impl ScreenExporter {
@@ -55,22 +61,28 @@ impl ScreenExporter {
     /// `reads_video`: its planes convert luma and chroma as [`crate::video`] says.
     #[must_use]
     pub fn new(memory: Memory, device: &str, crtc: u32, screen: Size, reads_video: bool) -> Self {
-        let (device, prime, answers) = (device.to_owned(), PrimeExporter, Arc::default());
-        ScreenExporter { memory, device, crtc, screen, reads_video, prime, answers }
+        let (device, prime) = (device.to_owned(), PrimeExporter);
+        let known = Arc::new(Mutex::new(Known { screen, answers: Answers::new() }));
+        ScreenExporter { memory, device, crtc, reads_video, prime, known }
+    }
+
+    /// The output has another mode.
+    pub fn set_screen(&self, screen: Size) {
+        self.known().screen = screen;
     }
 
     // Nothing panics while it holds the lock.
-    fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The heap through which the display can read such a picture, where it can. Asked at the size of the screen, so that
     /// a window that is being resized is not tried at each of its sizes.
     fn heap_for(&self, picture: &Wrapped) -> Option<String> {
-        let size =
-            Size::new(picture.size.width.max(self.screen.width), picture.size.height.max(self.screen.height));
+        let screen = self.known().screen;
+        let size = Size::new(picture.size.width.max(screen.width), picture.size.height.max(screen.height));
         let question = (picture.format, size);
-        if let Some(known) = self.answers().get(&question) {
+        if let Some(known) = self.known().answers.get(&question) {
             return known.clone();
         }
         let answer = self.memory.lends(size, picture.format, &self.device, self.crtc);
@@ -78,11 +90,11 @@ impl ScreenExporter {
             Ok(heap) => info!(format = %picture.format, %size, heap, "wl_shm is read by the display"),
             Err(why) => info!(format = %picture.format, %size, why, "wl_shm is composed"),
         }
-        let mut answers = self.answers();
-        if answers.len() >= ANSWERS {
-            answers.clear();
+        let mut known = self.known();
+        if known.answers.len() >= ANSWERS {
+            known.answers.clear();
         }
-        answers.insert(question, answer.clone().ok());
+        known.answers.insert(question, answer.clone().ok());
         answer.ok()
     }
 

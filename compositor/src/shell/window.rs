@@ -76,7 +76,10 @@ impl Heapwright {
             placement.output = output.as_ref().and_then(Output::from_resource);
             placement.mode = mode;
         });
-        let area = self.output_of(&window).and_then(|output| self.space.output_geometry(&output));
+        // It stays on the output on which it begins, also when outputs move.
+        let on = self.output_of(&window);
+        let area = on.as_ref().and_then(|output| self.space.output_geometry(output));
+        with_placement(&window, |placement| placement.output = on.filter(|_| mode != Mode::Floating));
         let floating = with_placement(&window, |placement| placement.floating);
         toplevel.with_pending_state(|state| {
             state.states.unset(ToplevelState::Maximized);
@@ -125,6 +128,57 @@ impl Heapwright {
             self.space.map_element(window.clone(), place, false);
         }
         self.backend.schedule_all(&self.events);
+    }
+
+    /// Where a window is to float again, once that is known.
+    pub(crate) fn floating_area(&self, window: &Window) -> Option<Rectangle<i32, Logical>> {
+        with_placement(window, |placement| placement.floating)
+    }
+
+    /// Changes where that is.
+    pub(crate) fn set_floating_place(&self, window: &Window, place: Point<i32, Logical>) {
+        with_placement(window, |placement| {
+            if let Some(floating) = &mut placement.floating {
+                floating.loc = place;
+            }
+        });
+    }
+
+    /// Outputs have changed: a window that fills one fills it again, or the one in its place, and its client hears of it.
+    pub(crate) fn fit(&mut self, window: &Window) {
+        let Some(toplevel) = window.toplevel().cloned() else { return };
+        let mode = mode_of(window);
+        if mode != Mode::Floating {
+            self.choose_output_anew(window);
+        }
+        let area = self.output_of(window).and_then(|output| self.space.output_geometry(&output));
+        if let Some(area) = area {
+            toplevel.with_pending_state(|state| {
+                state.bounds = Some(area.size);
+                if mode != Mode::Floating {
+                    state.size = Some(area.size);
+                }
+            });
+        }
+        if toplevel.is_initial_configure_sent() {
+            toplevel.send_pending_configure();
+        }
+        if mode != Mode::Floating {
+            self.place(window);
+        }
+        self.update_feedback_of_mode(window);
+        self.reconsider(toplevel.wl_surface());
+    }
+
+    /// Of a window whose output has gone: the output of that name, if it is back, else another.
+    fn choose_output_anew(&self, window: &Window) {
+        let Some(before) = with_placement(window, |placement| placement.output.clone()) else { return };
+        if self.space.outputs().any(|output| *output == before) {
+            return;
+        }
+        let again = self.space.outputs().find(|output| output.name() == before.name());
+        let output = again.or_else(|| self.space.outputs().next()).cloned();
+        with_placement(window, |placement| placement.output = output.or(Some(before)));
     }
 
     /// A commit of a window's main surface: first configure, first picture, last picture.
@@ -182,7 +236,7 @@ impl Heapwright {
     }
 
     /// Where a new window hides least of the others: in the middle if it can, else towards a corner.
-    fn free_place(&self, window: &Window, size: Size<i32, Logical>) -> Point<i32, Logical> {
+    pub(crate) fn free_place(&self, window: &Window, size: Size<i32, Logical>) -> Point<i32, Logical> {
         let Some(area) = self.output_of(window).and_then(|output| self.space.output_geometry(&output)) else {
             return Point::default();
         };

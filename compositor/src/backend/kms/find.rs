@@ -1,7 +1,8 @@
 //! Which device, and what is connected to it.
 
 use std::{
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -11,13 +12,14 @@ use smithay::{
         session::{Session as _, libseat::LibSeatSession},
     },
     reexports::{
-        drm::control::{Device as _, connector},
+        drm::control::{Device as _, Mode, ModeFlags, connector},
         rustix::fs::OFlags,
     },
     utils::DeviceFd,
 };
+use tracing::{debug, warn};
 
-use super::error::KmsError;
+use super::{error::KmsError, plan::Plug};
 
 pub(super) fn open(session: &mut LibSeatSession, path: &Path) -> Result<DrmDeviceFd, KmsError> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -27,9 +29,23 @@ pub(super) fn open(session: &mut LibSeatSession, path: &Path) -> Result<DrmDevic
         .map_err(|source| KmsError::Open { path: path.to_owned(), source })
 }
 
+/// Gives a device back to the seat. Everything else that was made of it must have gone before.
+pub(super) fn close(session: &mut LibSeatSession, path: &Path, fd: DrmDeviceFd) {
+    let shared = fd.device_fd();
+    drop(fd);
+    match shared.try_into() {
+        Ok(fd) => {
+            if let Err(error) = session.close(fd) {
+                debug!(device = %path.display(), %error, "the seat does not take a device back");
+            }
+        }
+        Err(_) => warn!(device = %path.display(), "a device is still in use: the seat keeps it open"),
+    }
+}
+
 /// Nodes that may drive a display, in the order of their numbers.
 fn card_nodes() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    let entries = fs::read_dir("/dev/dri").into_iter().flatten().flatten();
     let mut nodes: Vec<_> = entries
         .map(|entry| entry.path())
         .filter_map(|path| {
@@ -52,11 +68,12 @@ pub(super) fn find(session: &mut LibSeatSession) -> Result<(PathBuf, DrmDeviceFd
                 continue;
             }
         };
-        match connected(&fd) {
-            Ok(connectors) if !connectors.is_empty() => return Ok((path, fd)),
+        match connectors(&fd) {
+            Ok(connectors) if connectors.iter().any(is_connected) => return Ok((path, fd)),
             Ok(_) => tried.push(format!("{}: nothing connected", path.display())),
             Err(error) => tried.push(format!("{}: no display device ({error})", path.display())),
         }
+        close(session, &path, fd);
     }
     if tried.is_empty() {
         tried.push("there is no node under /dev/dri".to_owned());
@@ -64,14 +81,48 @@ pub(super) fn find(session: &mut LibSeatSession) -> Result<(PathBuf, DrmDeviceFd
     Err(KmsError::NoDisplay { tried: tried.join("; ") })
 }
 
-pub(super) fn connected(fd: &DrmDeviceFd) -> io::Result<Vec<connector::Info>> {
+/// Where in the machine a node's device sits, which it keeps when it is plugged in again and its node is numbered anew.
+pub(super) fn place(node: &Path) -> Option<PathBuf> {
+    let number = fs::metadata(node).ok()?.rdev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    fs::canonicalize(format!("/sys/dev/char/{major}:{minor}/device")).ok()
+}
+
+/// The node of the device that was asked for by the name `wanted`, and sat at `place` when it was there.
+pub(super) fn node_of(wanted: &Path, place_before: Option<&Path>) -> Option<PathBuf> {
+    let at_place = place_before
+        .and_then(|before| card_nodes().into_iter().find(|node| place(node).as_deref() == Some(before)));
+    at_place.or_else(|| wanted.exists().then(|| wanted.to_owned()))
+}
+
+/// Every connector, the hardware being asked.
+pub(super) fn connectors(fd: &DrmDeviceFd) -> io::Result<Vec<connector::Info>> {
     let resources = fd.resource_handles()?;
-    let mut connected = Vec::new();
-    for handle in resources.connectors() {
-        let info = fd.get_connector(*handle, true)?;
-        if info.state() == connector::State::Connected && !info.modes().is_empty() {
-            connected.push(info);
+    let read = |handle: &connector::Handle| match fd.get_connector(*handle, true) {
+        Ok(info) => Some(info),
+        Err(error) => {
+            // One of a hub's, that went with it; of a device that is gone, the list could not be read either.
+            debug!(?handle, %error, "a connector cannot be read");
+            None
         }
-    }
-    Ok(connected)
+    };
+    Ok(resources.connectors().iter().filter_map(read).collect())
+}
+
+pub(super) fn is_connected(info: &connector::Info) -> bool {
+    info.state() == connector::State::Connected && !info.modes().is_empty()
+}
+
+/// What makes two modes one: not whether the display prefers it, and not its name.
+pub(super) type Timing = (u32, (u16, u16), [(u16, u16, u16); 2], [u16; 2], ModeFlags);
+
+pub(super) fn timing(mode: &Mode) -> Timing {
+    let skew_and_scan = [mode.hskew(), mode.vscan()];
+    (mode.clock(), mode.size(), [mode.hsync(), mode.vsync()], skew_and_scan, mode.flags())
+}
+
+/// As [`plan`](super::plan) needs it.
+pub(super) fn plug(info: &connector::Info) -> Plug<Timing> {
+    let modes = if is_connected(info) { info.modes().iter().map(timing).collect() } else { Vec::new() };
+    Plug { connector: info.handle().into(), modes }
 }

@@ -8,7 +8,10 @@ use smithay::{
     },
     desktop::utils::OutputPresentationFeedback,
     output::Output,
-    reexports::drm::control::{Device as _, plane, property},
+    reexports::{
+        drm::control::{Device as _, Mode, connector, plane, property},
+        wayland_server::backend::GlobalId,
+    },
     utils::{Physical, Rectangle},
 };
 
@@ -26,6 +29,13 @@ type Compositor = DrmCompositor<ScreenAllocator, ScreenExporter, Feedback, DrmDe
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) output: Output,
+    /// Told from others that the same CRTC drove before.
+    pub(super) serial: u64,
+    pub(super) connector: connector::Handle,
+    /// What the display offers.
+    pub(super) modes: Vec<Mode>,
+    /// The output as clients bind it.
+    pub(super) global: GlobalId,
     pub(super) compositor: Compositor,
     /// As the compositor has it.
     pub(super) exporter: ScreenExporter,
@@ -81,14 +91,19 @@ fn formats(compositor: &Compositor) -> FormatSet {
 impl Head {
     /// `planes` are those that `compositor` was made with, without the pointer's.
     pub(super) fn new(
-        output: Output,
+        (output, global): (Output, GlobalId),
+        plugged: &connector::Info,
         compositor: Compositor,
         planes: &Planes,
-        exporter: ScreenExporter,
-        cursor: Option<CursorPlane>,
+        (exporter, cursor): (ScreenExporter, Option<CursorPlane>),
+        serial: u64,
     ) -> Self {
         Head {
             output,
+            serial,
+            connector: plugged.handle(),
+            modes: plugged.modes().to_vec(),
+            global,
             overlays: overlays(&compositor, planes),
             formats: formats(&compositor),
             compositor,

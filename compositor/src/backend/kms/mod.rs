@@ -3,28 +3,31 @@
 //! Every frame goes to Smithay's `DrmCompositor`, with our own memory for what is composed and our own framebuffers
 //! for what clients drew: a client's buffer that covers the screen is scanned out as it is.
 
+mod card;
 pub(crate) mod cursor_plane;
 mod error;
 mod find;
 mod frame;
 mod head;
 mod light;
+mod offer;
+mod plan;
 mod planes;
 
 pub use error::KmsError;
 
 use std::{collections::HashMap, path::Path};
 
+use heapwright_alloc::{devices::Monitor, heaps::Root};
 use smithay::{
     backend::{
-        drm::{DrmDevice, DrmEvent},
         libinput::{LibinputInputBackend, LibinputSessionInterface},
         renderer::pixman::PixmanRenderer,
         session::{Event as SessionEvent, Session as _, libseat::LibSeatSession},
     },
     output::Output,
     reexports::{
-        calloop::{EventLoop, LoopHandle},
+        calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction, generic::Generic},
         drm::control::crtc,
         input::{DeviceCapability, Libinput},
     },
@@ -32,32 +35,34 @@ use smithay::{
 use tracing::{debug, error, info, warn};
 
 use self::{
+    card::{Card, Wanted, follow, follow_connectors, take_first},
     error::loop_error,
-    find::{find, open},
-    frame::{draw, shown},
+    frame::draw,
     head::Head,
-    light::light_all,
 };
 use super::{Backend, mode::WantedMode};
 use crate::{
-    feedback::{Source, USUAL, renderer_pairs},
+    feedback::{Source, USUAL, device_without_display, renderer_pairs},
     frames::Ring,
     memory::PlaneOf,
     own_buffers::OwnBuffers,
     state::Heapwright,
 };
 
-/// One KMS device and its outputs.
+/// One KMS device and its outputs. While the session runs, both may go, and others come.
 #[derive(Debug)]
 pub struct Kms {
     session: LibSeatSession,
-    device: DrmDevice,
-    /// What the allocator calls the device.
-    name: String,
     renderer: PixmanRenderer,
     /// Without it, the pointer is composed.
     own: Option<OwnBuffers>,
+    // Before the device: they go first.
     heads: HashMap<crtc::Handle, Head>,
+    /// The device, while there is one.
+    card: Option<Card>,
+    wanted: Wanted,
+    /// Outputs that were lit so far.
+    lit: u64,
 }
 
 impl Kms {
@@ -74,35 +79,22 @@ impl Kms {
         wanted: Option<&Path>,
         mode: Option<WantedMode>,
     ) -> Result<(), KmsError> {
-        let (mut session, seat_events) = LibSeatSession::new().map_err(KmsError::Seat)?;
-        let (path, fd) = match wanted {
-            Some(path) => (path.to_owned(), open(&mut session, path)?),
-            None => find(&mut session)?,
-        };
-        let not_kms = |source| KmsError::NotKms { path: path.clone(), source };
-        let (device, vblanks) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
-        info!(device = %path.display(), atomic = device.is_atomic(), "display device");
-
-        // After the device is ours: only its master may test what a plane takes.
-        let name = state.memory.use_display(&fd)?;
+        let (session, seat_events) = LibSeatSession::new().map_err(KmsError::Seat)?;
         let own = OwnBuffers::new(&state.display, &state.events);
         let own = own.inspect_err(|error| warn!(%error, "no buffers of our own on planes")).ok();
         let kms = Kms {
             session: session.clone(),
-            device,
-            name,
             renderer: PixmanRenderer::new()?,
             own,
             heads: HashMap::new(),
+            card: None,
+            wanted: Wanted::new(wanted, mode),
+            lit: 0,
         };
         state.backend = Backend::Kms(Box::new(kms));
-        events
-            .handle()
-            .insert_source(vblanks, |event, metadata, state: &mut Heapwright| match event {
-                DrmEvent::VBlank(crtc) => shown(state, crtc, metadata.take()),
-                DrmEvent::Error(error) => error!(%error, "display device"),
-            })
-            .map_err(loop_error)?;
+        // Before devices are looked at, so that no change falls between.
+        listen(&events.handle())?;
+        take_first(state)?;
 
         let mut input =
             Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.clone().into());
@@ -131,7 +123,7 @@ impl Kms {
                     info!("seat paused");
                     input.suspend();
                     if let Backend::Kms(kms) = &mut state.backend {
-                        kms.device.pause();
+                        kms.pause();
                     }
                 }
                 SessionEvent::ActivateSession => {
@@ -140,13 +132,26 @@ impl Kms {
                         warn!("input devices did not come back");
                     }
                     if let Backend::Kms(kms) = &mut state.backend {
-                        kms.resume(&state.events);
+                        kms.resume();
                     }
+                    // Displays and devices may have come and gone meanwhile.
+                    follow(state);
+                    state.backend.schedule_all(&state.events);
                 }
             })
             .map_err(loop_error)?;
 
-        light_all(state, &path, mode)
+        let failed = follow_connectors(state, true);
+        for error in &failed {
+            warn!(%error, "an output stays dark");
+        }
+        let Backend::Kms(kms) = &state.backend else { return Ok(()) };
+        let path = kms.card.as_ref().map(|card| card.path.display().to_string()).unwrap_or_default();
+        match (kms.heads.is_empty(), failed.into_iter().next()) {
+            (false, _) => Ok(()),
+            (true, Some(error)) => Err(error),
+            (true, None) => Err(KmsError::NoDisplay { tried: format!("{path}: nothing connected") }),
+        }
     }
 
     /// Queues a draw of every output that has none on its way.
@@ -167,7 +172,9 @@ impl Kms {
     /// What composed surfaces can be made of.
     #[must_use]
     pub fn feedback_source(&self) -> Source {
-        Source { device: self.device.device_id(), size: USUAL, formats: renderer_pairs(&self.renderer) }
+        let device = self.card.as_ref().map(|card| card.device.device_id());
+        let device = device.unwrap_or_else(device_without_display);
+        Source { device, size: USUAL, formats: renderer_pairs(&self.renderer) }
     }
 
     /// Every output with its last frames.
@@ -180,7 +187,7 @@ impl Kms {
     pub fn primary_plane(&self, output: &Output) -> Option<PlaneOf<'_>> {
         let (crtc, head) = self.heads.iter().find(|(_, head)| head.output == *output)?;
         Some(PlaneOf {
-            device: &self.name,
+            device: &self.card.as_ref()?.name,
             crtc: u32::from(*crtc),
             plane: u32::from(head.compositor.plane()),
         })
@@ -205,8 +212,19 @@ impl Kms {
         }
     }
 
-    fn resume(&mut self, events: &LoopHandle<'static, Heapwright>) {
-        if let Err(error) = self.device.activate(false) {
+    fn is_active(&self) -> bool {
+        self.card.as_ref().is_some_and(|card| card.device.is_active())
+    }
+
+    fn pause(&mut self) {
+        if let Some(card) = &mut self.card {
+            card.device.pause();
+        }
+    }
+
+    fn resume(&mut self) {
+        let Some(card) = &mut self.card else { return };
+        if let Err(error) = card.device.activate(false) {
             error!(%error, "the display device did not come back");
             return;
         }
@@ -215,11 +233,41 @@ impl Kms {
             if let Err(error) = head.compositor.reset_state() {
                 warn!(%error, "display state unknown");
             }
-            planes::set_colours(self.device.device_fd(), head.compositor.surface().planes());
+            planes::set_colours(card.device.device_fd(), head.compositor.surface().planes());
             head.pace.nothing();
         }
-        self.schedule_all(events);
     }
+}
+
+/// Follows what the kernel says of devices.
+fn listen(events: &LoopHandle<'static, Heapwright>) -> Result<(), KmsError> {
+    let monitor = match Monitor::new(&Root::default()) {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            warn!(%error, "displays that are plugged in later are not seen");
+            return Ok(());
+        }
+    };
+    let source = Generic::new(monitor, Interest::READ, Mode::Level);
+    let heard = events.insert_source(source, |_, monitor, state| {
+        let mut concerned = false;
+        let action = loop {
+            match monitor.next_change() {
+                Ok(Some(change)) => concerned |= card::concerns(&change),
+                Ok(None) => break PostAction::Continue,
+                Err(error) => {
+                    warn!(%error, "displays that are plugged in from now on are not seen");
+                    break PostAction::Remove;
+                }
+            }
+        };
+        if concerned {
+            follow(state);
+        }
+        Ok(action)
+    });
+    heard.map_err(loop_error)?;
+    Ok(())
 }
 
 impl Backend {
