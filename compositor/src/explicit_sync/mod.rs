@@ -46,6 +46,7 @@
 //! Invariants:
 //! 1. A release point is signalled once, when no surface, no commit that waits and no display has the buffer any more: what
 //!    has it holds a [`WlBuffer`] of it, and nothing else in this program may keep one.
+//!    (Smithay keeps the commits of a destroyed subsurface until its `wl_subsurface` goes as well.)
 //! 2. Nothing here waits in the event loop.
 //! 3. A client makes us hold no more descriptors than its share, and what it holds goes with it.
 
