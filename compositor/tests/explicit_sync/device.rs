@@ -121,7 +121,7 @@ impl Device for Fake {
     }
 
     fn close(&self, timeline: Handle) {
-        self.open.lock().unwrap().remove(&NonZeroU32::from(timeline)).expect("a handle that is open");
+        self.open.lock().unwrap().remove(&NonZeroU32::from(timeline)).unwrap();
     }
 
     fn notify(&self, timeline: Handle, point: u64, event: BorrowedFd<'_>) -> io::Result<()> {

@@ -222,7 +222,7 @@ fn when_the_device_goes_another_waits_and_signals() {
     client.settle(&mut server).unwrap();
     assert_eq!(after.given_back(), ONCE);
     server.devices[1].unplug();
-    client.import(&server.world.timeline());
+    client.import(server.world.timeline());
     let error = client.settle(&mut server).unwrap_err().unwrap();
     assert_eq!((error.object_interface.as_str(), error.code), ("wp_linux_drm_syncobj_manager_v1", 1));
     drop((client, synced));
