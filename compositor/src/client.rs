@@ -6,7 +6,7 @@ use smithay::{
 };
 use tracing::{debug, info};
 
-use crate::{guard::records::Ledger, negotiation::Account, shared_memory::SharedMemory};
+use crate::{explicit_sync::Held, guard::records::Ledger, negotiation::Account, shared_memory::SharedMemory};
 
 /// Data attached to a Wayland connection.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct ClientState {
     pub account: Account,
     /// Its pools of shared memory, and what of them displays read.
     pub shared_memory: SharedMemory,
+    /// Descriptors of its timelines and of its commits that wait.
+    pub sync_held: Held,
 }
 
 impl ClientData for ClientState {

@@ -7,6 +7,7 @@
 //! | [`handlers`] | what the protocols call back |
 //! | [`guard`] | requests that would take the server down, answered before Smithay sees them |
 //! | [`dmabuf`] | linux-dmabuf, fed by solver answers |
+//! | [`explicit_sync`] | linux-drm-syncobj, and what waits for what |
 //! | [`shell`] | windows: placement, focus, move, resize, maximise, fullscreen |
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`], [`tree`] | from windows to elements, and the news of it back to clients |
@@ -36,6 +37,7 @@ pub mod cursor;
 pub mod descriptors;
 pub mod dmabuf;
 pub mod explain;
+pub mod explicit_sync;
 pub mod feedback;
 pub mod frames;
 pub mod guard;

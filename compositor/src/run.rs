@@ -139,6 +139,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
     state.exit_policy = ExitPolicy { on_last_client: args.exit_with_last_client };
     Kms::attach(&mut state, &events, args.device.as_deref(), args.mode)?;
     state.advertise_dmabuf();
+    state.offer_explicit_sync();
     if !args.app.is_empty() {
         // A session outlives its first application, whatever that ended with.
         let app = App::start(&state, &events.handle(), &args.app, |state, _code| {
@@ -164,6 +165,7 @@ pub fn headless(args: &HeadlessArgs) -> Result<Outcome, RunError> {
     let (width, height) = args.size;
     Headless::attach(&mut state, width, height)?;
     state.advertise_dmabuf();
+    state.offer_explicit_sync();
     let app = App::start(&state, &events.handle(), &args.app, |state, code| {
         state.exit_code = code;
         state.app = None;

@@ -39,6 +39,7 @@ use crate::{
     cursor::Cursor,
     descriptors::Inherited,
     dmabuf::{DmabufGlobalState, FeedbackError},
+    explicit_sync::ExplicitSync,
     feedback,
     frames::Buffers,
     ipc::Server,
@@ -104,6 +105,8 @@ pub struct Heapwright {
     pub buffers: Buffers,
     /// linux-dmabuf: its global, and who was told what.
     pub dmabuf: DmabufGlobalState,
+    /// linux-drm-syncobj, where a device can do it.
+    pub explicit_sync: Option<ExplicitSync>,
     /// Windows and outputs, and where they are.
     pub space: Space<Window>,
     /// The time without outputs.
@@ -232,6 +235,7 @@ impl Heapwright {
             noted: HashSet::new(),
             buffers: Buffers::default(),
             dmabuf,
+            explicit_sync: None,
             space: Space::default(),
             dark: Dark::default(),
             unmapped: Vec::new(),
@@ -258,6 +262,8 @@ impl Heapwright {
         if let Err(error) = self.display.flush_clients() {
             warn!(%error, "flushing clients");
         }
+        // After the news of what is shown instead.
+        self.settle_releases();
         if self.exit_policy.on_last_client && self.clients_seen > 0 && self.connected_clients() == 0 {
             info!("the last client has gone");
             self.stop.stop();

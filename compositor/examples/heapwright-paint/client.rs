@@ -33,6 +33,7 @@ use crate::{
     given_back::GivenBack,
     picture::Style,
     pointer::Pointer,
+    points::{Acquired, Points, Release},
     report::Report,
     slots::{Slot, Slots},
     wait::{turn, until},
@@ -77,6 +78,9 @@ pub enum Failed {
     /// No picture for the pointer.
     #[error("no picture for the pointer: {0}")]
     Pointer(#[source] std::io::Error),
+    /// There is no explicit sync.
+    #[error("no explicit sync: {0}")]
+    Points(#[source] std::io::Error),
     /// The compositor does not take the buffer.
     #[error("the compositor refused a buffer made by its own word: {0}")]
     BufferRefused(String),
@@ -124,10 +128,26 @@ pub struct Client {
     pub latencies: Vec<Duration>,
     /// The presentation clock.
     pub clock: Option<u32>,
+    /// Buffers whose end a point will tell.
+    pub releases: Vec<Release>,
+    /// Frames that may be read, where points say so.
+    pub acquired: Option<Acquired>,
     /// What there is to tell.
     pub report: Report,
     /// What becomes of the pointer above our window.
     pub pointer: Pointer,
+}
+
+impl Client {
+    /// The compositor says by points that it has done with these.
+    pub fn given_back_by_points(&mut self, ended: Vec<Release>) {
+        for release in ended {
+            self.report.points_released += 1;
+            if let Some(commit) = self.slots.released(&release.buffer) {
+                self.given_back.released(commit);
+            }
+        }
+    }
 }
 
 /// What the window is made with.
@@ -144,6 +164,7 @@ struct Window<'a> {
     negotiator: Option<Negotiator>,
     allocation: Option<Allocation>,
     fences: Option<Fences>,
+    points: Option<Points>,
     /// Size that buffers were asked for last.
     asked: (u32, u32),
 }
@@ -157,6 +178,14 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
     let wm_base: xdg_wm_base::XdgWmBase = globals.bind(&handle, 1..=6, ())?;
     let _seat: Option<wl_seat::WlSeat> = globals.bind(&handle, 1..=7, ()).ok();
     let surface = compositor.create_surface(&handle, ());
+    let points = match args.explicit_sync {
+        Some(late) => {
+            let manager = globals.bind(&handle, 1..=1, ())?;
+            let late = Duration::from_millis(late);
+            Some(Points::new(manager, &surface, &handle, late).map_err(Failed::Points)?)
+        }
+        None => None,
+    };
     let xdg = wm_base.get_xdg_surface(&surface, &handle, ());
     let toplevel = xdg.get_toplevel(&handle, ());
     let mut window = Window {
@@ -174,11 +203,16 @@ pub fn run(args: &Args, done: impl FnOnce(&Report) -> std::io::Result<()>) -> Re
             .map(|late| Fences::new(Duration::from_millis(late)))
             .transpose()
             .map_err(Failed::Fence)?,
+        points,
         asked: (0, 0),
         handle,
     };
     let pointer = Pointer::new(args.pointer, &window.compositor, &window.shm, &window.handle);
-    let mut client = Client { pointer: pointer.map_err(Failed::Pointer)?, ..Client::default() };
+    let mut client = Client {
+        pointer: pointer.map_err(Failed::Pointer)?,
+        acquired: window.points.as_ref().map(Points::acquired),
+        ..Client::default()
+    };
     window.run(&mut queue, &mut client)?;
 
     client.report.clock = client.clock;
@@ -362,7 +396,19 @@ impl Window<'_> {
         self.surface.frame(&self.handle, ());
         let feedback = self.presentation.feedback(&self.surface, &self.handle, ());
         client.sent.push(Sent { feedback, at: Instant::now(), commit });
+        let late = match &mut self.points {
+            Some(points) => {
+                let (release, late) =
+                    points.set(&slot.buffer, commit, &self.handle).map_err(Failed::Points)?;
+                client.releases.push(release);
+                Some(late)
+            }
+            None => None,
+        };
         self.surface.commit();
+        if let Some(late) = late {
+            late.signal();
+        }
         client.frame_due = false;
         client.report.committed = commit;
         client.report.committed_of_these += 1;

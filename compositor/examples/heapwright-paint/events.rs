@@ -18,6 +18,11 @@ use wayland_protocols::{
             zwp_linux_dmabuf_feedback_v1::{self, TrancheFlags, ZwpLinuxDmabufFeedbackV1},
             zwp_linux_dmabuf_v1::ZwpLinuxDmabufV1,
         },
+        linux_drm_syncobj::v1::client::{
+            wp_linux_drm_syncobj_manager_v1::WpLinuxDrmSyncobjManagerV1,
+            wp_linux_drm_syncobj_surface_v1::WpLinuxDrmSyncobjSurfaceV1,
+            wp_linux_drm_syncobj_timeline_v1::WpLinuxDrmSyncobjTimelineV1,
+        },
         presentation_time::client::{
             wp_presentation::{self, WpPresentation},
             wp_presentation_feedback::{self, Kind, WpPresentationFeedback},
@@ -125,7 +130,8 @@ impl Dispatch<wl_buffer::WlBuffer, ()> for Client {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        if let wl_buffer::Event::Release = event {
+        // With points, this event means nothing.
+        if let (wl_buffer::Event::Release, None) = (event, &client.acquired) {
             if let Some(commit) = client.slots.released(buffer) {
                 client.given_back.released(commit);
             }
@@ -212,6 +218,9 @@ impl Dispatch<WpPresentationFeedback, ()> for Client {
                     let sent = client.sent.swap_remove(index);
                     client.latencies.push(sent.at.elapsed());
                     client.given_back.presented(sent.commit, zero_copy);
+                    if client.acquired.as_ref().is_some_and(|acquired| !acquired.has(sent.commit)) {
+                        client.report.shown_unacquired += 1;
+                    }
                 }
                 let seconds = (u64::from(tv_sec_hi) << 32) | u64::from(tv_sec_lo);
                 client.report.frame(zero_copy, Duration::new(seconds, tv_nsec));
@@ -265,3 +274,6 @@ delegate_noop!(Client: ignore wl_shm::WlShm);
 delegate_noop!(Client: ignore wl_shm_pool::WlShmPool);
 delegate_noop!(Client: ignore wl_output::WlOutput);
 delegate_noop!(Client: ignore ZwpLinuxDmabufV1);
+delegate_noop!(Client: WpLinuxDrmSyncobjManagerV1);
+delegate_noop!(Client: WpLinuxDrmSyncobjSurfaceV1);
+delegate_noop!(Client: WpLinuxDrmSyncobjTimelineV1);

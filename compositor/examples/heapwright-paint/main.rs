@@ -12,6 +12,7 @@ mod fence;
 mod given_back;
 mod picture;
 mod pointer;
+mod points;
 mod report;
 mod slots;
 mod wait;
@@ -64,6 +65,10 @@ pub struct Args {
     /// Have each frame's buffer say so many milliseconds longer that it is being written to, as a GPU's would (root only).
     #[arg(long, value_name = "MS", conflicts_with = "shm")]
     pub fence: Option<u64>,
+    /// Say with points of timelines when each frame may be read, so many milliseconds after its commit, and wait for
+    /// points to have its buffer back.
+    #[arg(long, value_name = "MS", num_args = 0..=1, default_missing_value = "0", conflicts_with = "shm")]
+    pub explicit_sync: Option<u64>,
     /// Paint each buffer once and then only commit: what is left is the compositor's own cost.
     #[arg(long)]
     pub still: bool,

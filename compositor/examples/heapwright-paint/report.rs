@@ -44,6 +44,10 @@ pub struct Report {
     /// Frames that the display read from the client's own buffer, which came back before a later one was shown. Right
     /// only where it was composed in the end, as when something came to lie above it.
     pub released_early: usize,
+    /// Frames that were shown before their acquire points were signalled.
+    pub shown_unacquired: u64,
+    /// Release points that were signalled.
+    pub points_released: u64,
     /// Number of the first frame (from 1) from which on every frame was zero-copy; 0 if the last was not.
     pub zero_copy_since: u64,
     /// Median time from commit to screen, milliseconds.

@@ -24,18 +24,30 @@ pub fn turn(
     let Some(guard) = queue.prepare_read() else { return Ok(()) };
     let fd = guard.connection_fd();
     let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
-    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+    let points = client.releases.iter().map(|release| PollFd::new(&release.event, PollFlags::IN));
+    let mut fds: Vec<_> = std::iter::once(PollFd::new(&fd, PollFlags::IN)).chain(points).collect();
+    match poll(&mut fds, Some(&timeout)) {
         Ok(0) => return Err(Failed::Patience(patience, what)),
         Ok(_) => {}
         Err(Errno::INTR) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
+    let released: Vec<_> = fds.iter().skip(1).map(|fd| !fd.revents().is_empty()).collect();
+    drop(fds);
     match guard.read() {
-        // Woken without a whole message to read.
-        Err(WaylandError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-        read => read?,
-    };
+        // Woken by a point, or without a whole message to read.
+        Err(WaylandError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+        read => {
+            read?;
+        }
+    }
+    // What was said before the point was signalled is heard before.
     queue.dispatch_pending(client)?;
+    let mut released = released.into_iter();
+    let (ended, rest) =
+        std::mem::take(&mut client.releases).into_iter().partition(|_| released.next().unwrap_or(false));
+    client.releases = rest;
+    client.given_back_by_points(ended);
     Ok(())
 }
 

@@ -61,6 +61,7 @@ pub struct DmabufGlobalState {
     pub(super) offer: Offer,
     pub(super) quota: FdQuota,
     pub(super) dmabuf_check: DmabufCheck,
+    tries_imports: bool,
 }
 
 impl DmabufGlobalState {
@@ -81,6 +82,7 @@ impl DmabufGlobalState {
             offer,
             quota: FdQuota::of_process(),
             dmabuf_check: is_dmabuf,
+            tries_imports: true,
         }
     }
 
@@ -103,6 +105,17 @@ impl DmabufGlobalState {
     /// Replaces how files are recognised as dma-bufs, for tests on machines that have none.
     pub fn set_dmabuf_check(&mut self, check: DmabufCheck) {
         self.dmabuf_check = check;
+    }
+
+    /// Whether a buffer is to be tried by the renderer before it is taken. Not where a test has only what passes for one.
+    #[must_use]
+    pub fn tries_imports(&self) -> bool {
+        self.tries_imports
+    }
+
+    /// See [`Self::tries_imports`].
+    pub fn set_tries_imports(&mut self, tries: bool) {
+        self.tries_imports = tries;
     }
 
     /// Replaces the number of dma-buf planes that one client may hold.

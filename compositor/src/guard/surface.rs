@@ -26,7 +26,7 @@ use super::{
     limits::{BUFFER_SIDE, DAMAGE_PARTS, OPAQUE_PARTS, SURFACE_SIDE, part, place},
     records::{XdgSurfaceRecord, records},
 };
-use crate::state::Heapwright;
+use crate::{explicit_sync, state::Heapwright};
 
 impl Guard for WlSurface {
     fn check(
@@ -66,7 +66,10 @@ impl Guard for WlSurface {
             }
             Commit => {
                 let shell = records(client).shell_of(surface).cloned();
-                if !fits_its_scale(surface) || shell.is_some_and(|shell| !is_sound(state, surface, &shell)) {
+                if !fits_its_scale(surface)
+                    || shell.is_some_and(|shell| !is_sound(state, surface, &shell))
+                    || !explicit_sync::is_sound(surface)
+                {
                     return None;
                 }
                 Commit

@@ -43,11 +43,15 @@ impl CompositorHandler for Heapwright {
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
-        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| state.wait_for_fence(surface));
+        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| {
+            state.wait_for_fence(surface);
+            state.hold_back(surface);
+        });
     }
 
     fn destroyed(&mut self, surface: &WlSurface) {
         self.dmabuf.surface_destroyed(surface);
+        self.forget_waits(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {

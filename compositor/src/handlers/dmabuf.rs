@@ -29,6 +29,9 @@ impl DmabufHandler for Heapwright {
         // The CPU reads what it can map, whatever device it is of.
         _sampling_device: Option<u64>,
     ) -> Result<(), ImportError> {
+        if !self.dmabuf.tries_imports() {
+            return Ok(());
+        }
         let renderer =
             self.backend.renderer().ok_or_else(|| ImportError("there is no output yet".to_owned()))?;
         // Even a buffer for a plane must be known to the renderer: any frame may have to be composed.

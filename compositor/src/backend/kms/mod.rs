@@ -16,7 +16,11 @@ mod planes;
 
 pub use error::KmsError;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
+};
 
 use heapwright_alloc::{devices::Monitor, heaps::Root};
 use smithay::{
@@ -167,6 +171,12 @@ impl Kms {
     /// The renderer.
     pub fn renderer(&mut self) -> &mut PixmanRenderer {
         &mut self.renderer
+    }
+
+    /// What the allocator calls the device, and its open file.
+    #[must_use]
+    pub fn node(&self) -> (&str, BorrowedFd<'_>) {
+        (&self.name, self.device.device_fd().as_fd())
     }
 
     /// What composed surfaces can be made of.
