@@ -118,7 +118,7 @@ impl Heapwright {
     /// Offers the protocol if a device here can do it: the display's, or any other that renders.
     pub fn offer_explicit_sync(&mut self) {
         let display = match &self.backend {
-            Backend::Kms(kms) => Some(kms.node()),
+            Backend::Kms(kms) => kms.node(),
             _ => None,
         };
         match device::find(display) {

@@ -173,10 +173,11 @@ impl Kms {
         &mut self.renderer
     }
 
-    /// What the allocator calls the device, and its open file.
+    /// What the allocator calls the device, and its open file, while there is one.
     #[must_use]
-    pub fn node(&self) -> (&str, BorrowedFd<'_>) {
-        (&self.name, self.device.device_fd().as_fd())
+    pub fn node(&self) -> Option<(&str, BorrowedFd<'_>)> {
+        let card = self.card.as_ref()?;
+        Some((&card.name, card.device.device_fd().as_fd()))
     }
 
     /// What composed surfaces can be made of.
