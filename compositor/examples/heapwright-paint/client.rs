@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -139,8 +139,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// The compositor says by points that it has done with these.
-    pub fn given_back_by_points(&mut self, ended: Vec<Release>) {
+    /// What is awaited beside the compositor's words: the events of release points.
+    pub fn awaited(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.releases.iter().map(|release| &release.event)
+    }
+
+    /// Which of them have come, in their order: the compositor says by these points that it has done with the buffers.
+    pub fn came(&mut self, which: &[bool]) {
+        let mut came = which.iter().copied();
+        let (ended, rest): (Vec<_>, _) =
+            std::mem::take(&mut self.releases).into_iter().partition(|_| came.next().unwrap_or(false));
+        self.releases = rest;
         for release in ended {
             self.report.points_released += 1;
             if let Some(commit) = self.slots.released(&release.buffer) {

@@ -24,7 +24,7 @@ pub fn turn(
     let Some(guard) = queue.prepare_read() else { return Ok(()) };
     let fd = guard.connection_fd();
     let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
-    let points = client.releases.iter().map(|release| PollFd::new(&release.event, PollFlags::IN));
+    let points = client.awaited().map(|event| PollFd::new(event, PollFlags::IN));
     let mut fds: Vec<_> = std::iter::once(PollFd::new(&fd, PollFlags::IN)).chain(points).collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(0) => return Err(Failed::Patience(patience, what)),
@@ -43,11 +43,7 @@ pub fn turn(
     }
     // What was said before the point was signalled is heard before.
     queue.dispatch_pending(client)?;
-    let mut released = released.into_iter();
-    let (ended, rest) =
-        std::mem::take(&mut client.releases).into_iter().partition(|_| released.next().unwrap_or(false));
-    client.releases = rest;
-    client.given_back_by_points(ended);
+    client.came(&released);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What is known of the window, and why the program gives up.
 
-use std::time::Duration;
+use std::{os::fd::OwnedFd, time::Duration};
 
 use heapwright_client::Inexpressible;
 use rustix::io::Errno;
@@ -81,6 +81,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// Nothing is awaited beside the compositor's words.
+    pub fn awaited(&self) -> impl Iterator<Item = &OwnedFd> {
+        std::iter::empty()
+    }
+
+    /// So nothing else comes.
+    pub fn came(&mut self, _: &[bool]) {}
+
     /// One of the two.
     pub fn part(&mut self, which: Which) -> &mut Part {
         match which {

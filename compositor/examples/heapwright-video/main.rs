@@ -40,8 +40,11 @@ pub struct Args {
     /// End after this many presented frames.
     #[arg(long, default_value_t = 120)]
     pub frames: u64,
+    /// End this many seconds after the start, however many frames were presented.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "frames")]
+    pub stay: Option<u64>,
     /// End once there is a file of this name, however many frames were presented.
-    #[arg(long, value_name = "FILE", conflicts_with = "frames")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["frames", "stay"])]
     pub until: Option<PathBuf>,
     /// Pictures a second, if the display can show as many.
     #[arg(long, value_name = "HZ", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -67,6 +70,9 @@ pub struct Args {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Say `presented N` on standard error at every so many presented frames.
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tell: Option<u64>,
     /// Keep the last picture on the screen for this many seconds after the report.
     #[arg(long, default_value_t = 0)]
     pub linger: u64,

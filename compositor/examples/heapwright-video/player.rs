@@ -1,6 +1,9 @@
 //! The player: a window with video, its controls above, and the frames of both.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use heapwright_alloc::{
     buffers::Memory,
@@ -141,9 +144,11 @@ impl Player<'_> {
         let period = Duration::from_secs(1) / args.rate;
         client.video.period = period;
         let mut next = Instant::now();
-        let enough = |presented| match &args.until {
-            Some(file) => file.exists(),
-            None => presented >= args.frames,
+        let end = args.stay.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let enough = |presented| match (&args.until, end) {
+            (Some(file), _) => file.exists(),
+            (None, Some(end)) => Instant::now() >= end,
+            (None, None) => presented >= args.frames,
         };
         let mut fullscreen = args.fullscreen;
         while !enough(client.video.report.presented) && !client.closed {
@@ -168,7 +173,12 @@ impl Player<'_> {
             client.video.given_back.settle();
             client.controls.given_back.settle();
             let presented = client.video.report.presented;
-            if args.toggle.is_some_and(|every| presented / every > before / every) {
+            let passed = |every: u64| presented / every > before / every;
+            if args.tell.is_some_and(passed) {
+                // Nobody need listen.
+                let _ = writeln!(std::io::stderr().lock(), "presented {presented}");
+            }
+            if args.toggle.is_some_and(passed) {
                 fullscreen = !fullscreen;
                 if fullscreen {
                     self.toplevel.set_fullscreen(None);

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Args, Parser, Subcommand};
-use heapwright_tests::lab::{self, LabError, Lane, Outcome, Scenario, cache::Cache, kernel, root};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use heapwright_tests::lab::{
+    self, DeviceTree, LabError, Lane, Outcome, Scenario, cache::Cache, kernel, root,
+};
 use serde_json::json;
 
 /// The lab: real kernels on a machine without displays.
@@ -30,10 +32,46 @@ enum Command {
     /// As `uml`, and slower: boots in 6 s, and programs run at a tenth of the host's speed. `lab-shot DISPLAY NAME` (bochs
     /// or virtio) photographs a screen, `lab-input ACTION...` types and points.
     Qemu(Run),
-    /// Build what the guests are made of (some minutes the first time).
-    Prepare,
+    /// Run a command on an emulated ARM board: one display that takes only contiguous memory, and a pool of 64 MiB of it.
+    ///
+    /// As `qemu`; the screen's name for `lab-shot` is pl111. The workspace is built for the board first. `--kernel-argument
+    /// cma=16M` makes the pool another size, `cma=0` leaves it out.
+    Board {
+        /// Where the display takes its pictures from.
+        #[arg(long, value_enum, default_value = "display-cma")]
+        device_tree: Tree,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Build what guests are made of (some minutes the first time; the board's a quarter of an hour).
+    Prepare {
+        /// Whose [default: those that every check needs, uml and qemu].
+        lanes: Vec<LaneName>,
+    },
+    /// Exit with 0 if all that a lane's guests are made of is built, else say what is not and exit with 1.
+    Ready {
+        /// Which lane.
+        lane: LaneName,
+    },
     /// Print where the built kernels and the root are.
     Where,
+}
+
+/// The kinds of guest, by the names of their commands.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaneName {
+    Uml,
+    Qemu,
+    Board,
+}
+
+/// What the board's device tree says of its display.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Tree {
+    /// It takes memory of the pool that all share.
+    DisplayCma,
+    /// It takes memory of a region of its own, that no heap allocates from.
+    Untouched,
 }
 
 #[derive(Debug, Args)]
@@ -47,9 +85,9 @@ struct Run {
     /// Kill the guest after this many seconds.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
-    /// Memory of the guest.
-    #[arg(long, alias = "mem", default_value = "2G")]
-    memory: String,
+    /// Memory of the guest [default: 2G, on the board 1G].
+    #[arg(long, alias = "mem")]
+    memory: Option<String>,
     /// Set an environment variable of the command.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -86,7 +124,15 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Uml(options) => run(lab::uml(), &options),
         Command::Qemu(options) => run(lab::qemu(), &options),
-        Command::Prepare => prepare(),
+        Command::Board { device_tree, run: options } => {
+            let tree = match device_tree {
+                Tree::DisplayCma => DeviceTree::DisplayCma,
+                Tree::Untouched => DeviceTree::Untouched,
+            };
+            run(lab::board().device_tree(tree), &options)
+        }
+        Command::Prepare { lanes } => prepare(&lanes),
+        Command::Ready { lane } => ready(lane),
         Command::Where => locate(),
     };
     match result {
@@ -103,10 +149,35 @@ fn say(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
-fn prepare() -> Result<u8, LabError> {
+impl From<LaneName> for Lane {
+    fn from(name: LaneName) -> Lane {
+        match name {
+            LaneName::Uml => Lane::Uml,
+            LaneName::Qemu => Lane::Qemu,
+            LaneName::Board => Lane::Board,
+        }
+    }
+}
+
+fn prepare(lanes: &[LaneName]) -> Result<u8, LabError> {
     let progress = &mut |what: &str| say(&format!("lab: {what}"));
-    Lane::ALL.into_iter().try_for_each(|lane| lane.prepare(progress))?;
+    let named: Vec<Lane> = lanes.iter().map(|lane| Lane::from(*lane)).collect();
+    for lane in if named.is_empty() { &Lane::ALWAYS[..] } else { &named } {
+        lane.prepare(progress)?;
+        if *lane == Lane::Board {
+            progress("building the workspace for the board (some minutes the first time)");
+            Scenario::new(*lane).with_workspace()?;
+        }
+    }
     Ok(0)
+}
+
+fn ready(lane: LaneName) -> Result<u8, LabError> {
+    let missing = Lane::from(lane).missing()?;
+    if let Some(missing) = &missing {
+        say(&format!("{missing} is not built yet"));
+    }
+    Ok(u8::from(missing.is_some()))
 }
 
 fn run(scenario: Scenario, run: &Run) -> Result<u8, LabError> {
@@ -118,8 +189,10 @@ fn run(scenario: Scenario, run: &Run) -> Result<u8, LabError> {
             quoted.join(" ")
         }
     };
-    let mut scenario =
-        scenario.with_workspace()?.timeout(Duration::from_secs(run.timeout)).memory(run.memory.as_str());
+    let mut scenario = scenario.with_workspace()?.timeout(Duration::from_secs(run.timeout));
+    if let Some(memory) = &run.memory {
+        scenario = scenario.memory(memory.as_str());
+    }
     for (host, guest) in &run.mount {
         scenario = scenario.mount(host, guest.as_str());
     }

@@ -18,6 +18,8 @@ const KEPT: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Cache {
     directory: PathBuf,
+    /// Whether what is not there may be built.
+    builds: bool,
 }
 
 impl Cache {
@@ -32,7 +34,13 @@ impl Cache {
             .or_else(|| set("HOME").map(|path| path.join(".cache/heapwright")))
             .ok_or(LabError::NoCache)?;
         fs::create_dir_all(&directory).map_err(LabError::file(&directory))?;
-        Ok(Cache { directory })
+        Ok(Cache { directory, builds: true })
+    }
+
+    /// The same, except that it builds nothing: what is not there is [`LabError::Cold`].
+    #[must_use]
+    pub fn as_it_is(self) -> Self {
+        Cache { builds: false, ..self }
     }
 
     /// Where logs of builds go.
@@ -51,7 +59,7 @@ impl Cache {
     /// most recently used artefacts of this name are kept.
     ///
     /// # Errors
-    /// Those of `build`, and [`LabError::File`].
+    /// Those of `build`, [`LabError::File`], and [`LabError::Cold`] where nothing may be built.
     pub fn artefact(
         &self,
         name: &str,
@@ -69,6 +77,9 @@ impl Cache {
         if done.is_dir() {
             used_now(&done);
             return Ok(done);
+        }
+        if !self.builds {
+            return Err(LabError::Cold { name: name.to_owned() });
         }
         let lock_path = self.directory.join(format!("{name}.lock"));
         let lock = fs::File::create(&lock_path).map_err(LabError::file(&lock_path))?;
@@ -123,7 +134,7 @@ mod tests {
     #[test]
     fn the_same_recipe_runs_once_and_a_changed_one_anew() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let cache = Cache { directory: directory.path().to_owned() };
+        let cache = Cache { directory: directory.path().to_owned(), builds: true };
         let runs = std::cell::Cell::new(0);
         let make = |inputs: &[&str]| {
             cache
@@ -142,9 +153,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_taken_as_it_is_tells_what_it_lacks() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache { directory: directory.path().to_owned(), builds: true };
+        let there = cache.artefact("thing", &["a"], |_| Ok(())).expect("an artefact");
+        let cache = cache.as_it_is();
+        assert_eq!(cache.artefact("thing", &["a"], |_| panic!("built")).expect("what is there"), there);
+        let error = cache.artefact("thing", &["b"], |_| panic!("built")).expect_err("nothing there");
+        assert!(matches!(&error, LabError::Cold { name } if name == "thing"), "{error}");
+    }
+
+    #[test]
     fn of_each_name_the_most_recently_used_two_stay() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let cache = Cache { directory: directory.path().to_owned() };
+        let cache = Cache { directory: directory.path().to_owned(), builds: true };
         let make = |name: &str, input: &str| cache.artefact(name, &[input], |_| Ok(())).expect("an artefact");
         let aged = |path: &Path, hours: u64| {
             let then = SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
@@ -163,7 +185,7 @@ mod tests {
     #[test]
     fn a_failed_build_leaves_nothing_that_looks_done() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let cache = Cache { directory: directory.path().to_owned() };
+        let cache = Cache { directory: directory.path().to_owned(), builds: true };
         let failed = cache.artefact("thing", &["a"], |path| {
             fs::write(path.join("half"), "x").map_err(LabError::file(path))?;
             Err(LabError::NoCache)

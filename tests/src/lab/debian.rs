@@ -14,6 +14,8 @@ pub struct Tree<'a> {
     pub packages: &'a str,
     /// The release.
     pub suite: &'a str,
+    /// Separated by commas, the one of packages without `:ARCHITECTURE` first; empty for the host's.
+    pub architectures: &'a str,
 }
 
 /// Makes `directory`, a new one, hold these packages. All of it belongs to whoever calls.
@@ -26,6 +28,11 @@ pub fn unpack(what: &str, tree: Tree<'_>, directory: &Path, log: &Path) -> Resul
     let include = tree.packages.split_whitespace().collect::<Vec<_>>().join(",");
     let mut command = Command::new("mmdebstrap");
     command.arg(format!("--variant={}", tree.variant)).arg(format!("--include={include}"));
+    if !tree.architectures.is_empty() {
+        command.arg(format!("--architectures={}", tree.architectures));
+    }
+    // A mirror that lags still has signed packages.
+    command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
     // Those other users can't enter a home directory, and Debian 13 keeps /tmp in memory.
     command.arg(tree.suite).arg(&archive).arg(mirror::uri()?).env("TMPDIR", "/var/tmp");
     step::run(&format!("making {what}"), log, &mut command)?;

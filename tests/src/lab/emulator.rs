@@ -43,7 +43,7 @@ impl Emulator {
         let artefact = cache.artefact("emulator", &[RECIPE, PACKAGES, SUITE], |done| {
             progress("unpacking QEMU");
             let log = step::fresh_log(&logs, "emulator")?;
-            let tree = Tree { variant: "extract", packages: PACKAGES, suite: SUITE };
+            let tree = Tree { variant: "extract", packages: PACKAGES, suite: SUITE, architectures: "" };
             debian::unpack("QEMU's directory", tree, &done.join("root"), &log)?;
             loader(&done.join("root")).map(drop)
         })?;

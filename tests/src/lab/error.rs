@@ -28,6 +28,12 @@ pub enum LabError {
     /// No place for artefacts.
     #[error("no cache directory: set HEAPWRIGHT_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
+    /// An artefact that is not built yet, where nothing may be built.
+    #[error("{name} is not built yet")]
+    Cold {
+        /// Of the artefact.
+        name: String,
+    },
     /// The host's apt names no Debian mirror.
     #[error("apt knows no mirror of Debian: {0}")]
     NoMirror(String),

@@ -60,6 +60,13 @@ impl Exchange {
         self.directory.path().join(name)
     }
 
+    /// The directory `number` below the directory `name` in it, for something to be bound there.
+    pub fn place(&self, name: &str, number: usize) -> Result<PathBuf, LabError> {
+        let path = self.file(name).join(number.to_string());
+        fs::create_dir_all(&path).map_err(LabError::file(&path))?;
+        Ok(path)
+    }
+
     /// What came of the scenario, after the guest's end.
     pub fn outcome(self, said: &Said, marks: Vec<Mark>) -> Result<Outcome, LabError> {
         let code = fs::read_to_string(self.file("code")).ok().and_then(|code| code.trim().parse().ok());

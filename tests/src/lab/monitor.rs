@@ -23,16 +23,20 @@ const AXIS: u64 = 0x7fff;
 pub(super) struct Monitor {
     lines: BufReader<UnixStream>,
     directory: PathBuf,
+    /// The name of a screen that is the machine's own.
+    screen: Option<&'static str>,
     /// Of the last command, which its reply repeats.
     number: u64,
 }
 
 impl Monitor {
     /// Greets the monitor. Answers to the guest go to the directory that it shares with the host.
-    pub fn new(stream: UnixStream, directory: &Path) -> Result<Self, LabError> {
+    ///
+    /// A screen that the machine has by itself, and the monitor no name for, is photographed as `screen`.
+    pub fn new(stream: UnixStream, directory: &Path, screen: Option<&'static str>) -> Result<Self, LabError> {
         stream.set_read_timeout(Some(PATIENCE)).map_err(LabError::file("the monitor"))?;
         let mut monitor =
-            Monitor { lines: BufReader::new(stream), directory: directory.to_owned(), number: 0 };
+            Monitor { lines: BufReader::new(stream), directory: directory.to_owned(), screen, number: 0 };
         // A machine that could not start says so itself.
         let _ = monitor.send("qmp_capabilities", &json!({}));
         Ok(monitor)
@@ -82,7 +86,11 @@ impl Monitor {
             return Err(format!("{name:?} is no name: give one without /"));
         }
         let file = self.directory.join("out").join(format!("{name}.ppm"));
-        let arguments = json!({"filename": file.display().to_string(), "device": display, "head": 0});
+        let mut arguments = json!({"filename": file.display().to_string()});
+        if self.screen != Some(display) {
+            arguments["device"] = display.into();
+            arguments["head"] = 0.into();
+        }
         self.command("screendump", &arguments)
     }
 

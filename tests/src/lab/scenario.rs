@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Between, LabError, Lane, Mark, error::tail, mark};
+use super::{
+    Between, DeviceTree, LabError, Lane, Mark, cache::Cache, cross::Cross, crossbuild, error::tail, mark,
+};
 
 /// What is run in a guest: a shell script and its surroundings.
 #[derive(Debug, Clone)]
@@ -18,11 +20,12 @@ pub struct Scenario {
     pub(super) kernel_arguments: Vec<String>,
     pub(super) memory: String,
     pub(super) timeout: Duration,
+    pub(super) device_tree: DeviceTree,
     pub(super) script: String,
 }
 
 impl Scenario {
-    /// An empty scenario: 2 GiB of memory and two minutes.
+    /// An empty scenario: two minutes, and 2 GiB of memory (1 GiB on the board).
     #[must_use]
     pub fn new(lane: Lane) -> Self {
         Scenario {
@@ -31,8 +34,9 @@ impl Scenario {
             path: Vec::new(),
             environment: Vec::new(),
             kernel_arguments: Vec::new(),
-            memory: "2G".to_owned(),
+            memory: if lane == Lane::Board { "1G" } else { "2G" }.to_owned(),
             timeout: Duration::from_secs(120),
+            device_tree: DeviceTree::default(),
             script: String::new(),
         }
     }
@@ -44,12 +48,18 @@ impl Scenario {
         self
     }
 
-    /// Puts the workspace's programs and examples, of the profile that runs this, on the guest's `PATH`.
+    /// Puts the workspace's programs and examples, of the profile that runs this, on the guest's `PATH`. For the board,
+    /// they are built.
     ///
     /// # Errors
-    /// [`LabError`] when they are not built.
+    /// [`LabError`] when they are not built, or can't be.
     pub fn with_workspace(mut self) -> Result<Self, LabError> {
-        let profile = profile_directory()?;
+        let mut profile = profile_directory()?;
+        if self.lane == Lane::Board {
+            let cache = Cache::open()?;
+            let cross = Cross::prepare(&cache, &mut |_| {})?;
+            profile = crossbuild::workspace(&cache, &cross, &profile)?;
+        }
         for program in [
             "heapwright",
             "examples/heapwright-ask",
@@ -79,6 +89,13 @@ impl Scenario {
         self
     }
 
+    /// Where the board's display takes its pictures from; other lanes have no device tree.
+    #[must_use]
+    pub fn device_tree(mut self, tree: DeviceTree) -> Self {
+        self.device_tree = tree;
+        self
+    }
+
     /// Memory of the guest, as the kernel takes it (`2G`).
     #[must_use]
     pub fn memory(mut self, memory: impl Into<String>) -> Self {
@@ -96,8 +113,8 @@ impl Scenario {
     /// Runs a shell script as root in a new guest.
     ///
     /// `$LAB_OUT` is a directory whose files the outcome gives back. In the User-Mode Linux lane, `lab-mark NAME` notes
-    /// processor times for [`Outcome::between`]; in QEMU's, `lab-shot DISPLAY NAME` photographs a screen (bochs or virtio) into
-    /// `$LAB_OUT/NAME.ppm`, and `lab-input ACTION...` types and points. Each returns when it is done. The guest ends with the script; what it left running is killed.
+    /// processor times for [`Outcome::between`]; in the others, `lab-shot DISPLAY NAME` photographs a screen (bochs, virtio; pl111 on
+    /// the board) into `$LAB_OUT/NAME.ppm`, and `lab-input ACTION...` types and points. Each returns when it is done. The guest ends with the script; what it left running is killed.
     ///
     /// # Errors
     /// [`LabError`] when the guest fails; a script that fails is an [`Outcome`].
