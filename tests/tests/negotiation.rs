@@ -108,7 +108,7 @@ fn what_cannot_be_is_refused_by_the_names_of_the_constraints() {
         { "name": "viewer", "role": "cpu", "required": false, "memory": { "cpu_access": { "read": "often" } } }
     ]);
     let video = json!([{ "name": "video", "role": "cpu",
-        "options": [{ "format": "NV12", "modifier": "LINEAR" }] }]);
+        "options": [{ "format": "YUYV", "modifier": "LINEAR" }] }]);
     let outcome = session(&format!(
         "cat >/tmp/asks.json <<'END'\n{asks}\nEND
         cat >/tmp/video.json <<'END'\n{video}\nEND
@@ -126,7 +126,7 @@ END
         { "participant": "encoder", "field": "pitch_align", "value": "256" }
     ]);
     assert_eq!(told["conflict"], conflict, "{told}");
-    // Our own side is named too: this renderer reads no YUV.
+    // Our own side is named too: this renderer reads no packed YUV.
     let told = report(&outcome, "video.json");
     let whose = |it: &Value| it["participant"].as_str().unwrap_or_default().to_owned();
     let whose: Vec<_> = told["conflict"].as_array().into_iter().flatten().map(whose).collect();

@@ -54,7 +54,8 @@ fn unpack(root: &Path, log: &Path, progress: &mut dyn FnMut(&str)) -> Result<(),
     let mut result = Ok(());
     for suite in SUITES {
         progress(&format!("unpacking the board's root, {suite} (a minute or two)"));
-        let tree = Tree { variant: "extract", packages: PACKAGES, suite, architectures: ARCHITECTURE };
+        let tree =
+            Tree { variant: "extract", packages: PACKAGES, suite, architectures: ARCHITECTURE, stale: true };
         result = debian::unpack("the board's root", tree, root, log);
         if result.is_ok() {
             break;

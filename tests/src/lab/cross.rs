@@ -51,8 +51,13 @@ impl Cross {
             progress("unpacking the compilers for the board (a minute or two)");
             let log = step::fresh_log(&logs, "cross")?;
             let root = done.join("root");
-            let tree =
-                Tree { variant: "extract", packages: PACKAGES, suite: SUITE, architectures: ARCHITECTURES };
+            let tree = Tree {
+                variant: "extract",
+                packages: PACKAGES,
+                suite: SUITE,
+                architectures: ARCHITECTURES,
+                stale: false,
+            };
             debian::unpack("the compilers' directory", tree, &root, &log)?;
             for place in PLACES {
                 let path = root.join(place);

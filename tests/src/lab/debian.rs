@@ -16,6 +16,8 @@ pub struct Tree<'a> {
     pub suite: &'a str,
     /// Separated by commas, the one of packages without `:ARCHITECTURE` first; empty for the host's.
     pub architectures: &'a str,
+    /// Take lists of packages whose date is past too, as of a mirror that lags: what they name is still signed for.
+    pub stale: bool,
 }
 
 /// Makes `directory`, a new one, hold these packages. All of it belongs to whoever calls.
@@ -31,8 +33,9 @@ pub fn unpack(what: &str, tree: Tree<'_>, directory: &Path, log: &Path) -> Resul
     if !tree.architectures.is_empty() {
         command.arg(format!("--architectures={}", tree.architectures));
     }
-    // A mirror that lags still has signed packages.
-    command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
+    if tree.stale {
+        command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
+    }
     // Those other users can't enter a home directory, and Debian 13 keeps /tmp in memory.
     command.arg(tree.suite).arg(&archive).arg(mirror::uri()?).env("TMPDIR", "/var/tmp");
     step::run(&format!("making {what}"), log, &mut command)?;

@@ -43,7 +43,13 @@ impl Emulator {
         let artefact = cache.artefact("emulator", &[RECIPE, PACKAGES, SUITE], |done| {
             progress("unpacking QEMU");
             let log = step::fresh_log(&logs, "emulator")?;
-            let tree = Tree { variant: "extract", packages: PACKAGES, suite: SUITE, architectures: "" };
+            let tree = Tree {
+                variant: "extract",
+                packages: PACKAGES,
+                suite: SUITE,
+                architectures: "",
+                stale: false,
+            };
             debian::unpack("QEMU's directory", tree, &done.join("root"), &log)?;
             loader(&done.join("root")).map(drop)
         })?;

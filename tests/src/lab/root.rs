@@ -31,7 +31,8 @@ pub fn debian(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, 
         let log = step::fresh_log(&logs, "root")?;
         progress("making the guest's root (a minute or two)");
         let root = done.join("root");
-        let tree = Tree { variant: "minbase", packages: PACKAGES, suite: SUITE, architectures: "" };
+        let tree =
+            Tree { variant: "minbase", packages: PACKAGES, suite: SUITE, architectures: "", stale: false };
         debian::unpack("the guest's root", tree, &root, &log)?;
         let stub = root.join("sbin/lab-init");
         fs::write(&stub, STUB).map_err(LabError::file(&stub))?;

@@ -4,6 +4,7 @@
 //! told not to map framebuffers at each flip (`vkms.skip_vmap=1`), which no real display does and which would drown
 //! everything else.
 
+mod libdrm;
 mod measure;
 mod peers;
 mod table;
@@ -18,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use heapwright_tests::lab;
 
 use measure::{Measured, Watch};
-use peers::{PEERS, Size};
+use peers::{Run, Scene, Size};
 
 /// Measurements in the lab. Run it in release: a debug build measures the compiler's laziness.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Cost of a frame of a fullscreen client that only commits, beside other compositors and a bare page-flip loop.
+    /// Cost of a frame of several kinds of clients, beside other compositors and a bare page-flip loop.
     Frames(Frames),
 }
 
@@ -45,7 +46,10 @@ struct Frames {
     /// Size of the screen; may be given more than once. Without it, both.
     #[arg(long, value_enum)]
     size: Vec<Size>,
-    /// Measure only those whose name contains this.
+    /// What is shown; may be given more than once. Without it, all.
+    #[arg(long, value_enum)]
+    scene: Vec<Scene>,
+    /// Measure only those compositors whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// Print the guest's console while it runs.
@@ -85,15 +89,22 @@ fn run(frames: &Frames) -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(if checks.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All peers at one size, in one guest.
+/// Where the guest finds the newer libdrm.
+const LIBDRM: &str = "/run/libdrm";
+
+/// All runs at one size, in one guest.
 fn measure_at(size: Size, frames: &Frames) -> Result<Vec<Measured>, Box<dyn std::error::Error>> {
-    let peers: Vec<_> = PEERS.iter().filter(|peer| peer.name.contains(&frames.only)).collect();
-    let script = peers::script(&peers, size, frames.seconds);
+    let scenes = if frames.scene.is_empty() { &Scene::ALL[..] } else { &frames.scene };
+    let mut runs = Run::all(scenes);
+    runs.retain(|run| run.compositor.name.contains(&frames.only));
+    let script = peers::script(&runs, size, frames.seconds, LIBDRM);
     let mut watch = Watch::default();
     let outcome = lab::uml()
         .with_workspace()?
+        .mount(libdrm::directory()?, LIBDRM)
         .kernel_argument("vkms.skip_vmap=1")
-        .timeout(Duration::from_secs((frames.seconds + 120) * peers.len() as u64))
+        .kernel_argument("vkms.create_default_dev=0")
+        .timeout(Duration::from_secs((frames.seconds + 120) * runs.len() as u64))
         .run_live(&script, &mut |line| {
             watch.line(line);
             if frames.verbose {
@@ -103,5 +114,5 @@ fn measure_at(size: Size, frames: &Frames) -> Result<Vec<Measured>, Box<dyn std:
     if outcome.code != 0 {
         return Err(format!("the scenario failed:\n{}", outcome.tail()).into());
     }
-    Ok(peers.iter().map(|peer| watch.measured(peer, size, &outcome)).collect())
+    Ok(runs.iter().map(|run| watch.measured(*run, size, &outcome)).collect())
 }

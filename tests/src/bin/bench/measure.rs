@@ -6,7 +6,7 @@ use heapwright_tests::lab::Outcome;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::peers::{Client, Peer, Size};
+use crate::peers::{FLIP, Run, Scene, Size};
 
 /// What one peer's frame costs.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +26,11 @@ pub struct Cost {
     pub kernel_ms: f64,
     /// Share of frames that the display read from the client's own buffer.
     pub zero_copy: f64,
+    /// Median time from the client's commit to the screen, milliseconds.
+    pub latency_ms: f64,
+    /// Bytes of pictures drawn into the screen's own buffer a frame. Counted by our compositor; of the others, what they at
+    /// least must have copied: the client's picture, for each frame that was not zero-copy.
+    pub copied_bytes: f64,
     /// Resident memory at the end of the window, MiB.
     pub resident_mib: f64,
     /// Resident memory that is no file's, MiB.
@@ -34,13 +39,18 @@ pub struct Cost {
     pub start_ms: Option<f64>,
 }
 
-/// One peer at one size.
+/// One compositor with one scene at one size.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
-    /// For programs.
+    /// Who, for programs.
     pub name: &'static str,
-    /// For people.
+    /// Who, for people.
     pub title: &'static str,
+    /// What, for programs.
+    pub scene: &'static str,
+    /// What, for people.
+    #[serde(skip)]
+    pub scene_title: &'static str,
     /// Size of the screen.
     pub size: String,
     /// What a frame costs, or why there is nothing to say.
@@ -115,18 +125,26 @@ impl Watch {
         self.seen.entry(name.to_owned()).or_default()
     }
 
-    /// What came of `peer`.
-    pub fn measured(&self, peer: &Peer, size: Size, outcome: &Outcome) -> Measured {
-        let result = match self.cost(peer, size, outcome) {
+    /// What came of a run.
+    pub fn measured(&self, run: Run, size: Size, outcome: &Outcome) -> Measured {
+        let result = match self.cost(run, size, outcome) {
             Ok(cost) => Outcomes::Cost(cost),
             Err(reason) => Outcomes::Reason(reason),
         };
-        Measured { name: peer.name, title: peer.title, size: size.to_string(), result }
+        Measured {
+            name: run.compositor.name,
+            title: run.compositor.title,
+            scene: run.scene.name(),
+            scene_title: run.scene.title(),
+            size: size.to_string(),
+            result,
+        }
     }
 
-    fn cost(&self, peer: &Peer, size: Size, outcome: &Outcome) -> Result<Cost, String> {
-        let seen = self.seen.get(peer.name).ok_or("it was never started")?;
-        let log = outcome.text(&format!("{}.log", peer.name)).unwrap_or_default();
+    fn cost(&self, run: Run, size: Size, outcome: &Outcome) -> Result<Cost, String> {
+        let name = run.name();
+        let seen = self.seen.get(&name).ok_or("it was never started")?;
+        let log = outcome.text(&format!("{name}.log")).unwrap_or_default();
         let said = || match complaint(&log) {
             Some(line) => format!("; it said: {line}"),
             None => String::new(),
@@ -137,7 +155,7 @@ impl Watch {
             return Err(format!("{trouble}{}", said()));
         };
         let between = outcome
-            .between(&format!("{}-begin", peer.name), &format!("{}-end", peer.name))
+            .between(&format!("{name}-begin"), &format!("{name}-end"))
             .map_err(|error| error.to_string())?;
         let program = between
             .processes
@@ -145,14 +163,17 @@ impl Watch {
             .find(|process| Some(process.pid) == seen.pid)
             .ok_or("its process was not found on the host")?
             .used;
-        let text = outcome.text(&format!("{}.json", peer.name)).unwrap_or_default();
-        let report: Value =
+        let text = outcome.text(&format!("{name}.json")).unwrap_or_default();
+        let mut report: Value =
             serde_json::from_str(&text).map_err(|_| format!("the client gave no report{}", said()))?;
+        if let Some(video) = report.get_mut("video") {
+            report = video.take();
+        }
         let got = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
-        if got("size") != size.to_string() {
+        if matches!(run.scene, Scene::Heap | Scene::Shm) && got("size") != size.to_string() {
             return Err(format!("the client was {} and not {size}", got("size")));
         }
-        if got("path") != peer.client.path() {
+        if run.path().is_some_and(|path| got("path") != path) {
             return Err(format!("the client went through {}: {}", got("path"), got("why")));
         }
         let number = |key: &str| report[key].as_f64().unwrap_or(0.0);
@@ -160,6 +181,12 @@ impl Watch {
         // CLOCK_MONOTONIC, which in a guest that never sleeps is its uptime.
         let monotonic = report["clock"].as_u64() == Some(1);
         let shown = seen.started.filter(|_| monotonic);
+        let zero_copy = match run.compositor.name {
+            FLIP => 1.0,
+            _ => number("zero_copy") / number("presented").max(1.0),
+        };
+        let frames_text = outcome.text(&format!("{name}.frames")).unwrap_or_default();
+        let least = || (1.0 - zero_copy) * picture_bytes(&got("size"));
         Ok(Cost {
             frames,
             seconds: between.wall.as_secs_f64(),
@@ -167,16 +194,29 @@ impl Watch {
             program_ms: ms(program.run),
             user_ms: ms(program.user),
             kernel_ms: ms(between.kernel.run),
-            zero_copy: if peer.client == Client::None {
-                1.0
-            } else {
-                number("zero_copy") / number("presented").max(1.0)
-            },
+            zero_copy,
+            latency_ms: number("latency_median_ms"),
+            copied_bytes: copied(&frames_text).unwrap_or_else(least),
             resident_mib: seen.resident_kib / 1024.0,
             anonymous_mib: seen.anonymous_kib / 1024.0,
             start_ms: shown.map(|started| number("first_presented_ms") - started * 1e3),
         })
     }
+}
+
+/// Bytes of a picture of `WxH` with four a pixel.
+fn picture_bytes(size: &str) -> f64 {
+    let sides =
+        size.split_once('x').and_then(|(w, h)| Some((w.parse::<f64>().ok()?, h.parse::<f64>().ok()?)));
+    sides.map_or(0.0, |(width, height)| width * height * 4.0)
+}
+
+/// Bytes copied a frame, of what our compositor tells of its last frames.
+fn copied(frames: &str) -> Option<f64> {
+    let told: Value = serde_json::from_str(frames).ok()?;
+    let frames = told["outputs"][0]["frames"].as_array().filter(|frames| !frames.is_empty())?;
+    let bytes: f64 = frames.iter().filter_map(|frame| frame["copied_bytes"].as_f64()).sum();
+    Some(bytes / frames.len() as f64)
 }
 
 /// The line of a log that tells most: the last that names an error, else the last of all.

@@ -1,6 +1,8 @@
-//! Who is measured, and the guest's script that starts each and marks its steady state.
+//! Who is measured showing what, and the guest's script that starts each and marks its steady state.
 
 use std::fmt;
+
+use heapwright_tests::vkms;
 
 /// Seconds between the client's first word and the measured window.
 const WARM_UP: u64 = 2;
@@ -27,37 +29,70 @@ impl fmt::Display for Size {
     }
 }
 
-/// Which buffers the client shows.
-#[derive(Debug, Copy, Clone, PartialEq, Eq)]
-pub enum Client {
-    /// Its own, from a kernel heap, through linux-dmabuf.
+/// What is shown.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scene {
+    /// A fullscreen client with buffers from a kernel heap, through linux-dmabuf, that only commits.
     Heap,
-    /// Shared memory.
+    /// A fullscreen client with shared memory that only commits.
     Shm,
-    /// There is no client.
-    None,
+    /// A window with a moving video, its controls on a subsurface above, on an empty desktop.
+    Video,
+    /// Twenty small windows of shared memory, of which one moves.
+    Windows,
 }
 
-impl Client {
-    /// The `path` of the client's report.
-    pub fn path(self) -> &'static str {
+impl Scene {
+    /// All of them.
+    pub const ALL: [Scene; 4] = [Scene::Heap, Scene::Shm, Scene::Video, Scene::Windows];
+
+    /// In names of files.
+    pub fn name(self) -> &'static str {
         match self {
-            Client::Heap => "linux-dmabuf",
-            Client::Shm => "wl_shm",
-            Client::None => "page flips",
+            Scene::Heap => "heap",
+            Scene::Shm => "shm",
+            Scene::Video => "video",
+            Scene::Windows => "windows",
+        }
+    }
+
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Scene::Heap => "fullscreen client, heap buffers",
+            Scene::Shm => "fullscreen client, wl_shm",
+            Scene::Video => "video in a window of 1280x720, controls on a subsurface",
+            Scene::Windows => "20 windows of wl_shm, one of which moves",
+        }
+    }
+
+    /// Shell commands of the client: the last is the one that is measured.
+    fn client(self, stay: u64) -> String {
+        let paint = format!("heapwright-paint --stay {stay} --tell {TELL} --json");
+        match self {
+            Scene::Heap => format!("{paint} --fullscreen --still"),
+            Scene::Shm => format!("{paint} --fullscreen --still --shm"),
+            Scene::Video => format!("heapwright-video --size 1280x720 --stay {stay} --tell {TELL} --json"),
+            Scene::Windows => format!(
+                "for still in $(seq 19); do heapwright-paint --shm --size {SMALL} --still --frames 1 --linger 600 \
+                 >/dev/null & done; {paint} --shm --size {SMALL} --band"
+            ),
         }
     }
 }
 
+/// A small window.
+const SMALL: &str = "200x150";
+
 /// One that is measured.
 #[derive(Debug)]
-pub struct Peer {
-    /// Name of files.
+pub struct Compositor {
+    /// In names of files.
     pub name: &'static str,
     /// For people.
     pub title: &'static str,
-    /// The client's buffers.
-    pub client: Client,
+    /// What it can be measured with: pixman renderers of others know no linux-dmabuf, and a kiosk no windows.
+    scenes: &'static [Scene],
     /// Starts it: `$device` is the display, `$size` the size, `$client` a script that starts the client.
     start: &'static str,
     /// What the client does before it starts, for a compositor that must be told the mode.
@@ -68,71 +103,136 @@ pub struct Peer {
 const WLROOTS_MODE: &str = "wlr-randr --output Virtual-1 --mode $size";
 
 /// All that are measured. The first is what the others are compared with.
-pub const PEERS: [Peer; 7] = [
-    Peer {
-        name: "heapwright-heap",
-        title: "heapwright, heap buffer",
-        client: Client::Heap,
+pub const COMPOSITORS: [Compositor; 8] = [
+    Compositor {
+        name: "heapwright",
+        title: "heapwright",
+        scenes: &Scene::ALL,
         start: "heapwright session --device $device --mode $size -- $client",
         prepare: "",
     },
-    Peer {
-        name: "heapwright-shm",
-        title: "heapwright, wl_shm",
-        client: Client::Shm,
-        start: "heapwright session --device $device --mode $size -- $client",
-        prepare: "",
-    },
-    Peer {
-        name: "weston-pixman-shm",
-        title: "weston pixman, wl_shm",
-        client: Client::Shm,
-        start: "weston --backend=drm --renderer=pixman --drm-device=$card --continue-without-input --shell=kiosk \
+    Compositor {
+        name: "weston-pixman",
+        title: "weston, pixman",
+        scenes: &[Scene::Shm, Scene::Video, Scene::Windows],
+        start: "weston --backend=drm --renderer=pixman --drm-device=$card --continue-without-input --shell=$shell \
             --idle-time=0 --config=/tmp/weston.ini",
         prepare: "",
     },
-    Peer {
-        name: "cage-pixman-shm",
-        title: "cage pixman, wl_shm",
-        client: Client::Shm,
+    Compositor {
+        name: "weston-gl",
+        title: "weston, GL (llvmpipe)",
+        scenes: &Scene::ALL,
+        start: "env LD_LIBRARY_PATH=$libdrm weston --backend=drm --renderer=gl --drm-device=$card \
+            --continue-without-input --shell=$shell --idle-time=0 --config=/tmp/weston.ini",
+        prepare: "",
+    },
+    Compositor {
+        name: "cage-pixman",
+        title: "cage, pixman",
+        scenes: &[Scene::Shm],
         start: "env WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1 WLR_DRM_DEVICES=$device cage -- $client",
         prepare: WLROOTS_MODE,
     },
-    Peer {
-        name: "cage-gles-shm",
-        title: "cage GLES, wl_shm",
-        client: Client::Shm,
-        start: "env WLR_RENDERER=gles2 WLR_RENDERER_ALLOW_SOFTWARE=1 WLR_LIBINPUT_NO_DEVICES=1 \
-            WLR_DRM_DEVICES=$device cage -- $client",
+    Compositor {
+        name: "cage-gles",
+        title: "cage, GLES (llvmpipe)",
+        scenes: &[Scene::Heap, Scene::Shm],
+        start: "env LD_LIBRARY_PATH=$libdrm WLR_RENDERER=gles2 WLR_RENDERER_ALLOW_SOFTWARE=1 \
+            WLR_LIBINPUT_NO_DEVICES=1 WLR_DRM_DEVICES=$device cage -- $client",
         prepare: WLROOTS_MODE,
     },
-    Peer {
-        name: "cage-gles-heap",
-        title: "cage GLES, heap buffer",
-        client: Client::Heap,
-        start: "env WLR_RENDERER=gles2 WLR_RENDERER_ALLOW_SOFTWARE=1 WLR_LIBINPUT_NO_DEVICES=1 \
-            WLR_DRM_DEVICES=$device cage -- $client",
-        prepare: WLROOTS_MODE,
+    Compositor {
+        name: "sway-pixman",
+        title: "sway, pixman",
+        scenes: &[Scene::Shm, Scene::Video, Scene::Windows],
+        start: "env WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1 WLR_DRM_DEVICES=$device \
+            sway --unsupported-gpu --config /tmp/sway",
+        prepare: "",
     },
-    Peer { name: "flip", title: "bare page flips", client: Client::None, start: "$client", prepare: "" },
+    Compositor {
+        name: "sway-gles",
+        title: "sway, GLES (llvmpipe)",
+        scenes: &Scene::ALL,
+        start: "env LD_LIBRARY_PATH=$libdrm WLR_RENDERER=gles2 WLR_RENDERER_ALLOW_SOFTWARE=1 \
+            WLR_LIBINPUT_NO_DEVICES=1 WLR_DRM_DEVICES=$device sway --unsupported-gpu --config /tmp/sway",
+        prepare: "",
+    },
+    Compositor {
+        name: FLIP,
+        title: "bare page flips",
+        scenes: &[Scene::Heap],
+        start: "$client",
+        prepare: "",
+    },
 ];
+
+/// The loop that flips pages and does nothing else.
+pub const FLIP: &str = "flip";
+
+/// One compositor with one scene.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Who.
+    pub compositor: &'static Compositor,
+    /// What.
+    pub scene: Scene,
+}
+
+impl Run {
+    /// All that can be measured of these scenes, the scenes one after the other.
+    pub fn all(scenes: &[Scene]) -> Vec<Run> {
+        let of = |scene: &Scene| {
+            let scene = *scene;
+            let able = COMPOSITORS.iter().filter(move |compositor| compositor.scenes.contains(&scene));
+            able.map(move |compositor| Run { compositor, scene })
+        };
+        scenes.iter().flat_map(of).collect()
+    }
+
+    /// Of files and marks.
+    pub fn name(self) -> String {
+        format!("{}-{}", self.compositor.name, self.scene.name())
+    }
+
+    /// The `path` of the client's report, where there is but one right one.
+    pub fn path(self) -> Option<&'static str> {
+        match self.scene {
+            _ if self.compositor.name == FLIP => Some("page flips"),
+            Scene::Heap => Some("linux-dmabuf"),
+            Scene::Shm | Scene::Windows => Some("wl_shm"),
+            Scene::Video => None,
+        }
+    }
+}
 
 /// Shell functions and the display.
 const PRELUDE: &str = r#"
-card=$(for d in /sys/class/drm/card[0-9]; do readlink -f $d/device | grep -q vkms && basename $d; done | head -1)
-[ -n "$card" ] || { echo "no vkms"; exit 1; }
-device=/dev/dri/$card
+make_vkms vkms-bench 2
 client=/tmp/client
-export device size card
+export device size card libdrm shell
 cat >/tmp/weston.ini <<END
 [core]
 idle-time=0
+[shell]
+panel-position=none
+background-color=0xff202020
+animation=none
+startup-animation=none
+locking=false
 [output]
 name=Virtual-1
 mode=$size
 [autolaunch]
 path=$client
 watch=true
+END
+cat >/tmp/sway <<END
+xwayland disable
+output * mode $size
+default_border none
+for_window [app_id=".*"] floating enable
+exec $client
 END
 cat >/tmp/run <<'END'
 echo $$ >/tmp/pid
@@ -170,6 +270,8 @@ measure() { # NAME COMMAND...
                 due=
                 lab-mark $name-end && echo "@done $name $count"
                 sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/@resident $name \1/p;s/^RssAnon:[^0-9]*\([0-9]*\) kB/@anonymous $name \1/p" /proc/$pid/status
+                # What it says of itself, if it is ours.
+                WAYLAND_DISPLAY=$(cat /tmp/socket) heapwright msg frames --last 60 --json >$LAB_OUT/$name.frames 2>/dev/null
             fi;;
         reported)
             # The client is done; weston and cage end with it, a session does not.
@@ -192,28 +294,29 @@ measure() { # NAME COMMAND...
 }
 "#;
 
-/// The script that measures `peers` one after the other.
-pub fn script(peers: &[&Peer], size: Size, seconds: u64) -> String {
+/// The script that measures `runs` one after the other; newer libraries for the GPU's renderers are at `libdrm`.
+pub fn script(runs: &[Run], size: Size, seconds: u64, libdrm: &str) -> String {
     // Two words of a slow client more than the window takes.
     let stay = WARM_UP + seconds + 10;
     let patience = stay + 40;
-    let mut script =
-        format!("size={size} seconds={seconds} warm_up={WARM_UP} patience={patience}\n{PRELUDE}");
-    for Peer { name, client, start, prepare, .. } in peers {
-        let program = match client {
-            Client::None => format!("flip --size {size} --stay {stay} --tell {TELL} $device"),
-            Client::Heap | Client::Shm => {
-                let shm = if *client == Client::Shm { "--shm" } else { "" };
-                format!("heapwright-paint --fullscreen --still --stay {stay} --tell {TELL} --json {shm}")
-            }
-        };
+    let mut script = format!(
+        "size={size} seconds={seconds} warm_up={WARM_UP} patience={patience} libdrm={libdrm}\n{}{PRELUDE}",
+        vkms::SHELL
+    );
+    for run in runs {
+        let Compositor { start, prepare, .. } = run.compositor;
+        let name = run.name();
         // The bare loop is its own client: what is measured must be the process itself.
-        let before = if *client == Client::None { "exec " } else { "" };
+        let program = match run.compositor.name {
+            FLIP => format!("exec flip --size {size} --stay {stay} --tell {TELL} $device"),
+            _ => run.scene.client(stay),
+        };
         let prepare = if size == Size::Small { "" } else { prepare };
+        let shell = if matches!(run.scene, Scene::Heap | Scene::Shm) { "kiosk" } else { "desktop" };
         script.push_str(&format!(
-            "cat >$client <<'END'\n#!/bin/sh\n{prepare}\n\
-             {before}{program} >$LAB_OUT/{name}.json 2>/tmp/tell\necho reported >/tmp/tell\nEND\n\
-             chmod +x $client\nmeasure {name} {start}\n"
+            "cat >$client <<'END'\n#!/bin/sh\nunset LD_LIBRARY_PATH\necho $WAYLAND_DISPLAY >/tmp/socket\n{prepare}\n\
+             {program} >$LAB_OUT/{name}.json 2>/tmp/tell\nkill $(jobs -p)\necho reported >/tmp/tell\nEND\n\
+             chmod +x $client\nshell={shell}\nmeasure {name} {start}\n"
         ));
     }
     script.push_str("exit 0\n");
