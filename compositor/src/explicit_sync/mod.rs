@@ -141,7 +141,7 @@ impl Heapwright {
         sync.releases.add(&buffer, release);
         let Some(state) = client.get_data::<ClientState>() else { return };
         match state.sync_held.take() {
-            Some(held) => sync.waits.add(&self.events, surface, &client, &acquire, held),
+            Some(held) => sync.waits.add(&self.events, surface, &client, acquire, held),
             None => too_much(&client, &self.display, &state.sync_held),
         }
     }

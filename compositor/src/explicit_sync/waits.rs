@@ -24,6 +24,8 @@ struct Wait {
     client: Client,
     barrier: Barrier,
     source: RegistrationToken,
+    /// A sync object that nobody has any more tells nobody of its points, though a device may signal them yet.
+    _point: Point,
     _hold: Hold,
 }
 
@@ -41,10 +43,10 @@ impl Waits {
         events: &LoopHandle<'static, Heapwright>,
         surface: &WlSurface,
         client: &Client,
-        point: &Point,
+        point: Point,
         hold: Hold,
     ) {
-        let event = match announced(point) {
+        let event = match announced(&point) {
             Ok(None) => return,
             Ok(Some(event)) => event,
             // No device knows the timeline any more: neither does the client's.
@@ -64,7 +66,7 @@ impl Waits {
             Ok(source) => {
                 add_blocker(surface, barrier.clone());
                 let (surface, client) = (surface.id(), client.clone());
-                self.waits.insert(id, Wait { surface, client, barrier, source, _hold: hold });
+                self.waits.insert(id, Wait { surface, client, barrier, source, _point: point, _hold: hold });
             }
             Err(error) => warn!(%error, "cannot wait for an acquire point: using the buffer as it is"),
         }

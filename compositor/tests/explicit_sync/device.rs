@@ -21,6 +21,8 @@ struct Line {
     /// Each point that the compositor signalled, in turn.
     signals: Vec<u64>,
     events: Vec<(u64, OwnedFd)>,
+    /// Its client has it no more: a device may signal it yet, but it lives for as long as a compositor has it.
+    given_up: bool,
 }
 
 impl Line {
@@ -65,6 +67,11 @@ impl Timeline {
     /// The client's own work has come so far.
     pub fn reach(&self, point: u64) {
         self.world.lines().get_mut(&self.inode).unwrap().move_to(point);
+    }
+
+    /// The client closes it while its own work goes on.
+    pub fn give_up(&self) {
+        self.world.lines().get_mut(&self.inode).unwrap().given_up = true;
     }
 
     /// The points that the compositor has signalled.
@@ -121,7 +128,13 @@ impl Device for Fake {
     }
 
     fn close(&self, timeline: Handle) {
-        self.open.lock().unwrap().remove(&NonZeroU32::from(timeline)).unwrap();
+        let mut open = self.open.lock().unwrap();
+        let inode = open.remove(&NonZeroU32::from(timeline)).unwrap();
+        // As the kernel does with a sync object that nobody has any more.
+        let had_by_nobody = !open.values().any(|other| *other == inode);
+        if let Some(line) = self.world.lines().get_mut(&inode).filter(|line| had_by_nobody && line.given_up) {
+            line.events.clear();
+        }
     }
 
     fn notify(&self, timeline: Handle, point: u64, event: BorrowedFd<'_>) -> io::Result<()> {

@@ -81,6 +81,31 @@ fn a_commit_takes_effect_at_its_acquire_point_and_gives_back_what_was_before() {
 }
 
 #[test]
+fn a_timeline_that_its_client_gives_up_lives_until_the_commit_that_waits_for_it() {
+    let (mut server, mut client, [first, second]) = scene();
+    let synced = client.synced();
+    first.show(&synced);
+    client.settle(&mut server).unwrap();
+    let line = server.world.timeline();
+    let acquire = client.import(&line);
+    synced.sync.set_acquire_point(&acquire, 0, 1);
+    synced.sync.set_release_point(&second.timeline, 0, 2);
+    synced.surface.attach(Some(&second.buffer), 0, 0);
+    synced.surface.commit();
+    acquire.destroy();
+    line.give_up();
+    client.settle(&mut server).unwrap();
+    assert_eq!(first.given_back(), NOT_YET);
+    // The client's device, which had it too, is done.
+    line.reach(1);
+    server.settle();
+    assert_eq!(first.given_back(), ONCE);
+    drop(client);
+    server.settle();
+    is_clean(&server);
+}
+
+#[test]
 fn a_tree_that_is_in_step_waits_for_all_its_points_and_takes_effect_at_once() {
     let (mut server, mut client, [parent_before, parent_after, child_before, child_after]) = scene();
     let (parent, child) = (client.synced(), client.synced());
