@@ -12,6 +12,7 @@
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`], [`tree`] | from windows to elements, and the news of it back to clients |
 //! | [`video`] | pictures of luma and chroma: read by planes as they are, converted where they are composed |
+//! | [`hidden`] | clients of which nothing is seen |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`mod@counted`] | how many bytes a frame copies |
@@ -42,6 +43,7 @@ pub mod feedback;
 pub mod frames;
 pub mod guard;
 pub mod handlers;
+pub mod hidden;
 pub mod input;
 pub mod ipc;
 pub mod logging;

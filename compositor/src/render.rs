@@ -31,6 +31,7 @@ use tracing::debug;
 use crate::{
     cursor::Cursor,
     frames::{Drawn, Frame, Role},
+    hidden,
     picture::Picture,
     state::Heapwright,
     tree::window_elements,
@@ -39,9 +40,6 @@ use crate::{
 
 /// Colour of the screen where no window is.
 pub const BACKGROUND: [f32; 4] = [0.10, 0.11, 0.13, 1.0];
-
-/// A hidden surface gets a frame callback this often, so that it does not hang, and no oftener.
-const HIDDEN_FRAME: Duration = Duration::from_millis(995);
 
 smithay::backend::renderer::element::render_elements! {
     /// One thing to show on an output.
@@ -209,7 +207,7 @@ impl Heapwright {
     pub fn send_frames(&self, output: &Output) {
         let now: Duration = self.clock.now().into();
         for_each_tree(&self.space, &self.cursor, |tree, _| {
-            send_frames_surface_tree(tree, output, now, Some(HIDDEN_FRAME), surface_primary_scanout_output);
+            send_frames_surface_tree(tree, output, now, Some(hidden::PACE), surface_primary_scanout_output);
         });
     }
 }

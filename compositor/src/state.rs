@@ -101,6 +101,8 @@ pub struct Heapwright {
     pub protocols: Protocols,
     /// Buffers in shared memory that are in the report already.
     pub noted: HashSet<ObjectId>,
+    /// Those of whom nothing is seen will be looked after.
+    pub hidden_awaited: bool,
     /// What is known of clients' buffers.
     pub buffers: Buffers,
     /// linux-dmabuf: its global, and who was told what.
@@ -233,6 +235,7 @@ impl Heapwright {
             clock,
             protocols,
             noted: HashSet::new(),
+            hidden_awaited: false,
             buffers: Buffers::default(),
             dmabuf,
             explicit_sync: None,

@@ -265,7 +265,7 @@ fn each_frame_says_what_became_of_each_surface() {
     let newest = covered["outputs"][0]["frames"].as_array().and_then(|frames| frames.last()).cloned();
     // Both painted all of themselves, the one above hides part of the other.
     let copied = newest.as_ref().and_then(|frame| frame["copied_bytes"].as_u64()).unwrap_or(0);
-    assert!(copied >= 640 * 480 * 4 && copied <= (1024 * 768 + 640 * 480) * 4, "{covered:#}");
+    assert!((640 * 480 * 4..=(1024 * 768 + 640 * 480) * 4).contains(&copied), "{covered:#}");
     let surfaces =
         newest.as_ref().and_then(|frame| frame["surfaces"].as_array()).cloned().unwrap_or_default();
     let why = |memory: &str| {
@@ -276,4 +276,27 @@ fn each_frame_says_what_became_of_each_surface() {
     const ALONE: &str = "it is not all that the output shows, and no other plane is free for it";
     assert_eq!(why("wl_shm").as_deref(), Some(ALONE), "{covered:#}");
     assert_eq!(why("dma-buf").as_deref(), Some("something that is composed lies above it"), "{covered:#}");
+}
+
+#[test]
+fn a_client_of_which_nothing_is_seen_goes_on_slowly_while_the_screen_stands_still() {
+    let outcome = session(
+        r#"cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there; \
+            exec heapwright-paint --shm --stay 12 --patience 4 --tell 1 --json >hidden.json 2>told' &
+        session=$!
+        until_there
+        until_said told
+        heapwright-paint --fullscreen --still --frames 5 --linger 60 --json >above.json &
+        until_said above.json
+        # It gives up when nothing comes for four seconds.
+        until [ -s hidden.json ] || grep -q heapwright-paint told; do kill -0 $session || exit 9; sleep 0.1; done
+        kill -TERM $session
+        wait $session"#,
+    );
+    assert!(!outcome.text("told").unwrap_or_default().contains("no answer"), "{:?}", outcome.text("told"));
+    let hidden = report(&outcome, "hidden.json");
+    let (committed, presented) = (hidden["committed"].as_u64(), hidden["presented"].as_u64());
+    // Some five to ten commits after it was covered, of which none was shown.
+    assert!(committed >= presented.map(|count| count + 3), "{hidden}");
 }

@@ -200,7 +200,8 @@ impl Player<'_> {
         let controls = self.controls.is_some();
         loop {
             self.take_answers(queue, client)?;
-            if !client.video.is_empty() && !(controls && client.controls.is_empty()) {
+            let missing = client.video.is_empty() || (controls && client.controls.is_empty());
+            if !missing {
                 return Ok(());
             }
             turn(queue, client, self.args.patience(), "buffers")?;

@@ -238,5 +238,7 @@ fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresent
     headless.ring.presented(now.into());
     if headless.pace.shown() {
         state.events.insert_idle(draw);
+    } else {
+        state.look_after_hidden();
     }
 }

@@ -201,6 +201,8 @@ fn wait_then(
 fn draw_if_dirty(state: &mut Heapwright, crtc: crtc::Handle) {
     if state.backend.head(crtc).is_some_and(|head| head.pace.shown()) {
         state.events.insert_idle(move |state| draw(state, crtc));
+    } else {
+        state.look_after_hidden();
     }
 }
 

@@ -74,8 +74,10 @@ impl Scene {
             Scene::Shm => format!("{paint} --fullscreen --still --shm"),
             Scene::Video => format!("heapwright-video --size 1280x720 --stay {stay} --tell {TELL} --json"),
             Scene::Windows => format!(
-                "for still in $(seq 19); do heapwright-paint --shm --size {SMALL} --still --frames 1 --linger 600 \
-                 >/dev/null & done; {paint} --shm --size {SMALL} --band"
+                "rm -f /tmp/still-*; for still in $(seq 19); do heapwright-paint --shm --size {SMALL} --still --frames 1 --linger 600 \
+                 >/tmp/still-$still & stills=\"$stills $!\"; done\n\
+                 for still in $(seq 19); do until [ -s /tmp/still-$still ]; do sleep 0.05; done; done\n\
+                 {paint} --shm --size {SMALL} --band"
             ),
         }
     }
@@ -315,7 +317,7 @@ pub fn script(runs: &[Run], size: Size, seconds: u64, libdrm: &str) -> String {
         let shell = if matches!(run.scene, Scene::Heap | Scene::Shm) { "kiosk" } else { "desktop" };
         script.push_str(&format!(
             "cat >$client <<'END'\n#!/bin/sh\nunset LD_LIBRARY_PATH\necho $WAYLAND_DISPLAY >/tmp/socket\n{prepare}\n\
-             {program} >$LAB_OUT/{name}.json 2>/tmp/tell\nkill $(jobs -p)\necho reported >/tmp/tell\nEND\n\
+             {program} >$LAB_OUT/{name}.json 2>/tmp/tell\nkill $stills\necho reported >/tmp/tell\nEND\n\
              chmod +x $client\nshell={shell}\nmeasure {name} {start}\n"
         ));
     }
