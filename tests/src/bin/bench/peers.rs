@@ -73,11 +73,10 @@ impl Scene {
             Scene::Heap => format!("{paint} --fullscreen --still"),
             Scene::Shm => format!("{paint} --fullscreen --still --shm"),
             Scene::Video => format!("heapwright-video --size 1280x720 --stay {stay} --tell {TELL} --json"),
+            // Those that lie below others are never presented, so that nothing tells when all are there.
             Scene::Windows => format!(
-                "rm -f /tmp/still-*; for still in $(seq 19); do heapwright-paint --shm --size {SMALL} --still --frames 1 --linger 600 \
-                 >/tmp/still-$still & stills=\"$stills $!\"; done\n\
-                 for still in $(seq 19); do until [ -s /tmp/still-$still ]; do sleep 0.05; done; done\n\
-                 {paint} --shm --size {SMALL} --band"
+                "for still in $(seq 19); do heapwright-paint --shm --size {SMALL} --still --frames 1 --linger 600 \
+                 --patience 600 >/dev/null & stills=\"$stills $!\"; done\nsleep 3\n{paint} --shm --size {SMALL} --band"
             ),
         }
     }
