@@ -11,6 +11,7 @@ find_vkms
 make_vkms() { # NAME [OVERLAYS]: a display with a primary plane, so many overlay planes and a cursor plane
     C=/sys/kernel/config/vkms/$1
     mkdir $C $C/crtcs/crtc $C/encoders/enc $C/connectors/con
+    echo 1 >$C/crtcs/crtc/writeback
     # In this order they lie above each other: the kernel has no zpos here.
     for plane in primary:1 $(seq -f over%g:0 1 ${2:-0}) cursor:2; do
         mkdir $C/planes/${plane%:*}

@@ -39,7 +39,7 @@ started() { # FILE COMMAND...: runs a client that says so in the file when it ha
     say "\$ $*"
     "$@" --tell 30 >/dev/null 2>$file &
     client=$!
-    until grep -q presented $file; do kill -0 $session || exit 9; sleep 0.05; done
+    until grep -q presented $file 2>/dev/null; do kill -0 $session || exit 9; sleep 0.05; done
     # A plane is given to what stays.
     sleep 1
 }
