@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heapwright_tests::lab;
+use heapwright_tests::{lab, vkms};
 
 /// Clients, as shell words.
 const CLIENTS: [&str; 7] = [
@@ -65,4 +65,45 @@ fn every_client_gets_its_picture_to_the_screen() {
         assert!(!outcome.output.contains(&format!("protest {client}\n")), "{client}\n{}", outcome.tail());
     }
     assert!(outcome.output.contains("offered 6"), "{}", outcome.tail());
+}
+
+/// Players that draw with the CPU, as shell words.
+const PLAYERS: [&str; 2] = [
+    "mpv --no-config --vo=wlshm --loop=inf av://lavfi:testsrc=size=640x480:rate=30",
+    "gst-launch-1.0 videotestsrc ! video/x-raw,width=640,height=480,format=BGRx ! waylandsink",
+];
+
+#[test]
+fn what_players_draw_with_the_cpu_reaches_an_overlay_plane_without_a_copy() {
+    let players: String = PLAYERS.map(|player| format!("play {player} || exit 8\n")).concat();
+    let script = format!(
+        r#"{shell}
+        make_vkms vkms-players 1
+        cd $LAB_OUT
+        heapwright session --device $device -- sh -c 'echo $WAYLAND_DISPLAY >there' & session=$!
+        until_there
+        on_plane() {{ heapwright msg frames --last 1 | grep -q '640x480 .* in wl_shm, .*: zero-copy on overlay '; }}
+        play() {{
+            "$@" >log 2>&1 & player=$!
+            until on_plane; do kill -0 $player || {{ cat log; return 1; }}; sleep 0.2; done
+            # Each of its buffers has been shown before.
+            sleep 2
+            heapwright msg frames --last 20 | grep '640x480 ' | sed 's/.* pixels new: /how: /'
+            echo "played $1"
+            kill $player; wait $player
+            true
+        }}
+        {players}
+        kill -TERM $session
+        wait $session"#,
+        shell = vkms::SHELL
+    );
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(150));
+    let outcome = scenario.kernel_argument("vkms.create_default_dev=0").run(&script).expect("a guest");
+    for player in ["mpv", "gst-launch-1.0"] {
+        assert!(outcome.output.contains(&format!("played {player}\n")), "{}", outcome.tail());
+    }
+    let how: Vec<_> = outcome.output.lines().filter_map(|line| line.strip_prefix("how: ")).collect();
+    assert!(how.len() >= 20 * PLAYERS.len() - 4, "{}", outcome.tail());
+    assert!(how.iter().all(|how| how.starts_with("zero-copy on overlay ")), "{}", outcome.tail());
 }

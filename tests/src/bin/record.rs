@@ -66,7 +66,7 @@ started panel heapwright-paint --shm --size 320x240 --still --stay 600; panel=$c
 shown 3; photograph panel
 
 step 'And another, for which no plane is left'
-started second heapwright-paint --shm --size 160x120 --still --stay 600; second=$client
+started second heapwright-paint --shm --size 160x120 --band --stay 600; second=$client
 shown 4; photograph second
 
 step 'The second closes'
