@@ -62,8 +62,8 @@ struct Sheet {
 #[derive(Debug)]
 struct Drawn {
     parts: Vec<Part>,
-    texture: PixmanTexture,
-    buffer: WaylandBuffer,
+    /// Nothing where there was no memory: not tried again at every frame, but with the next picture.
+    made: Option<(PixmanTexture, WaylandBuffer)>,
 }
 
 /// A part of the pointer's picture, by what makes it another picture when it changes.
@@ -135,16 +135,16 @@ impl CursorPlane {
         let place = Rectangle::new(whole.loc, self.size);
         let parts: Vec<_> = elements.iter().map(|element| Part::of(element, scale, place.loc)).collect();
         if self.drawn.as_ref().is_none_or(|drawn| drawn.parts != parts) {
-            let drawn = self.draw(renderer, elements, scale, place);
-            let (texture, buffer) =
-                drawn.inspect_err(|error| debug!(%error, "the pointer is composed")).ok()?;
+            let made = self.draw(renderer, elements, scale, place);
+            let made = made.inspect_err(|error| debug!(%error, "the pointer is composed")).ok();
             self.commit.increment();
-            self.drawn = Some(Drawn { parts, texture, buffer });
+            self.drawn = Some(Drawn { parts, made });
         }
         let drawn = self.drawn.as_ref()?;
+        let (texture, buffer) = drawn.made.clone()?;
         // To those who ask what became of a client's surface, the picture is that surface.
         let id = drawn.parts.first()?.id.clone();
-        Some(Picture::of_pointer(drawn.texture.clone(), drawn.buffer.clone(), (id, self.commit), place))
+        Some(Picture::of_pointer(texture, buffer, (id, self.commit), place))
     }
 
     fn draw(
