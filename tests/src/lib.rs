@@ -1,5 +1,6 @@
 //! The lab, conformance and hostile-client tests of Heapwright.
 
+pub mod displays;
 pub mod lab;
 pub mod photograph;
 pub mod vkms;

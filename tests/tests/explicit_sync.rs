@@ -4,15 +4,15 @@
 
 use std::time::Duration;
 
-use heapwright_tests::lab::{self, Outcome};
+use heapwright_tests::{
+    displays,
+    lab::{self, Outcome},
+};
 use serde_json::Value;
 
 /// Shell: sessions of one display, and waits that end.
 const SHELL: &str = r#"
 cd $LAB_OUT
-node() { # DRIVER: the display's node
-    grep -l "^$1 " /sys/kernel/debug/dri/[0-9]/name | sed 's,.*/\([0-9]\)/name,/dev/dri/card\1,'
-}
 within() { # SECONDS COMMAND...: until it succeeds
     left=$(($1 * 10)); shift
     until "$@"; do
@@ -26,7 +26,7 @@ within() { # SECONDS COMMAND...: until it succeeds
 #[allow(clippy::expect_used, reason = "a test helper")]
 fn guest(script: &str) -> Outcome {
     let scenario = lab::qemu().with_workspace().expect("built programs").timeout(Duration::from_secs(240));
-    let outcome = scenario.run(&format!("{SHELL}\n{script}")).expect("a guest");
+    let outcome = scenario.run(&format!("{}{SHELL}\n{script}", displays::SHELL)).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use heapwright_tests::{
+    displays,
     lab::{self, LabError, Outcome},
     photograph::Photograph,
     vkms,
@@ -47,11 +48,8 @@ fn a_guest_that_hangs_or_dies_is_an_error_of_its_own() {
     assert!(matches!(&error, LabError::Boot { tail } if tail.contains("nonsense")), "{error}");
 }
 
-/// Shell functions for scenarios on one of the displays.
-const DISPLAYS: &str = r#"
-node() { # DRIVER: the display's node
-    grep -l "^$1 " /sys/kernel/debug/dri/[0-9]/name | sed 's,.*/\([0-9]\)/name,/dev/dri/card\1,'
-}
+/// A shell function for scenarios with a session.
+const WAIT: &str = r#"
 until_said() { # FILE: waits for a program to say something; the session's end is the end of waiting
     until [ -s $1 ]; do
         kill -0 $session || exit 9
@@ -63,7 +61,7 @@ until_said() { # FILE: waits for a program to say something; the session's end i
 #[allow(clippy::expect_used, reason = "a test helper")]
 fn session(script: &str) -> Outcome {
     let scenario = lab::qemu().with_workspace().expect("built programs").timeout(Duration::from_secs(240));
-    let outcome = scenario.run(&format!("{DISPLAYS}\n{script}")).expect("a guest");
+    let outcome = scenario.run(&format!("{}{WAIT}\n{script}", displays::SHELL)).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
 }

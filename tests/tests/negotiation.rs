@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use heapwright_tests::{
+    displays::SHELL as NODE,
     lab::{self, Outcome, Scenario},
     vkms,
 };
@@ -144,8 +145,8 @@ fn when_contiguous_memory_runs_out_the_client_is_refused_and_told_when_there_is_
         &format!(
             "cat >/tmp/panel.json <<'END'\n{panel}\nEND
             export XDG_RUNTIME_DIR=/tmp/xdg; mkdir -m 700 $XDG_RUNTIME_DIR
-            card=$(grep -l '^bochs-drm ' /sys/kernel/debug/dri/[0-9]/name | sed 's,.*/\\([0-9]\\)/name,\\1,')
-            heapwright session --device /dev/dri/card$card -- \
+            {NODE}
+            heapwright session --device $(node bochs-drm) -- \
                 sh -c 'echo $WAYLAND_DISPLAY >/tmp/display; exec sleep 1000' &
             session=$!
             until_said /tmp/display

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use heapwright_tests::{
+    displays::SHELL as NODE,
     lab::{self, Outcome},
     photograph::Photograph,
     vkms,
@@ -244,9 +245,8 @@ fn a_mode_is_changed_while_the_session_runs_and_zero_copy_follows() {
 /// Shell for a display of QEMU that can be unplugged: the kernel takes its driver away, as if it had been pulled.
 const BOCHS: &str = r#"
 cd $LAB_OUT
-node() { grep -l '^bochs-drm ' /sys/kernel/debug/dri/[0-9]/name 2>/dev/null | sed 's,.*/\([0-9]\)/name,\1,'; }
-card=$(node)
-place=$(basename $(readlink -f /sys/class/drm/card$card/device))
+card=$(node bochs-drm)
+place=$(basename $(readlink -f /sys/class/drm/${card##*/}/device))
 driver=/sys/bus/pci/drivers/bochs-drm
 wait_for() { # WHAT COMMAND...
     what=$1; shift
@@ -269,8 +269,8 @@ fn a_session_outlives_its_device_and_takes_it_again() {
     let scenario = lab::qemu().with_workspace().expect("built programs").timeout(Duration::from_secs(240));
     let outcome = scenario
         .run(&format!(
-            r#"{BOCHS}
-        heapwright session --device /dev/dri/card$card -- sh -c 'echo $WAYLAND_DISPLAY >there; \
+            r#"{NODE}{BOCHS}
+        heapwright session --device $card -- sh -c 'echo $WAYLAND_DISPLAY >there; \
             exec heapwright-paint --fullscreen --still --until stop --patience 60 --json' >paint.json &
         session=$!
         wait_for 'the session' test -s there
@@ -282,7 +282,7 @@ fn a_session_outlives_its_device_and_takes_it_again() {
         cpu() {{ cut -d' ' -f14 /proc/$session/stat; }}
         before=$(cpu); sleep 4; echo $(($(cpu) - before)) >ticks
         echo $place >$driver/bind
-        wait_for 'the device again' device_is /dev/dri/card$(node)
+        wait_for 'the device again' device_is $(node bochs-drm)
         wait_for 'the client on the screen again' direct
         lab-shot bochs again || exit 7
         touch stop
@@ -312,7 +312,7 @@ fn without_a_name_another_device_is_taken() {
     let scenario = scenario.kernel_argument("vkms.create_default_dev=0");
     let outcome = scenario
         .run(&format!(
-            r#"{BOCHS}
+            r#"{NODE}{BOCHS}
         heapwright session -- sh -c 'echo $WAYLAND_DISPLAY >there; \
             exec heapwright-paint --fullscreen --still --until stop --patience 60 --json' >paint.json &
         session=$!

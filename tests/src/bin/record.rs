@@ -10,6 +10,7 @@ use std::{
 
 use clap::Parser;
 use heapwright_tests::{
+    displays,
     lab::{self, Outcome},
     photograph::Photograph,
     vkms,
@@ -85,9 +86,8 @@ wait $session
 
 /// Contiguous memory runs out while a session goes on.
 const POOL: &str = r#"
-card=$(grep -l '^bochs-drm ' /sys/kernel/debug/dri/[0-9]/name | sed 's,.*/\([0-9]\)/name,\1,')
-say '$ heapwright session --device /dev/dri/card'$card' (bochs, and a pool of 64 MiB of contiguous memory)'
-heapwright session --device /dev/dri/card$card -- sh -c 'echo $WAYLAND_DISPLAY >there' 2>session.log & session=$!
+say '$ heapwright session --device '$(node bochs-drm)' (bochs, and a pool of 64 MiB of contiguous memory)'
+heapwright session --device $(node bochs-drm) -- sh -c 'echo $WAYLAND_DISPLAY >there' 2>session.log & session=$!
 until_there
 photograph() { lab-shot bochs $1; say "photograph: $1.png"; }
 free_cma() { say "contiguous memory free: $(sed -n 's/^CmaFree: *//p' /proc/meminfo)"; }
@@ -141,7 +141,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
     let planes = uml.with_workspace()?.timeout(patience);
     let planes = planes.run(&format!("{}{STEPS}{PLANES}", vkms::SHELL))?;
     let pool = lab::qemu().with_workspace()?.timeout(patience);
-    let pool = pool.run(&format!("{}{STEPS}{POOL}", vkms::SHELL))?;
+    let pool = pool.run(&format!("{}{}{STEPS}{POOL}", vkms::SHELL, displays::SHELL))?;
     let mut text =
         String::from("# A recorded run; `cargo run -p heapwright-tests --bin record` makes it anew\n\n");
     for (outcome, heading) in [(&planes, "Planes"), (&pool, "Contiguous memory")] {
