@@ -69,7 +69,7 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
         program: PROGRAM,
         arguments,
         bus: Bus::Mmio,
-        console: "console=ttyAMA0",
+        kernel_options: "console=ttyAMA0",
         kernel: kernel.join("zImage"),
         root: board_root::debian(&cache, &mut |_| {})?,
         screen: Some(SCREEN),
