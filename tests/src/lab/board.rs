@@ -67,6 +67,8 @@ pub(super) fn run(scenario: &Scenario, live: &mut dyn FnMut(&str)) -> Result<Out
     arguments.extend(["-dtb".into(), kernel.join(scenario.device_tree.file()).into()]);
     let machine = Machine {
         program: PROGRAM,
+        // In turns, and with one processor, it stands still after udev's start.
+        accelerator: "tcg,thread=multi",
         arguments,
         bus: Bus::Mmio,
         kernel_options: "console=ttyAMA0",

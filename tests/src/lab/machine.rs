@@ -26,15 +26,12 @@ const KEPT: &str = "cache=loose";
 /// The directory of the exchange below which others are bound.
 const BOUND: &str = "bound";
 
-/// Both processors take turns in one thread. In threads of their own, on a busy host, about one guest in a hundred does not
-/// boot: one waits in a spin lock for the other, which the host does not run, and once the emulator gave a device a
-/// write that was another's.
-const ACCELERATOR: &str = "tcg,thread=single";
-
 /// What tells one kind of machine from another.
 pub(super) struct Machine {
     /// The emulator's program.
     pub program: &'static str,
+    /// How it emulates the two processors.
+    pub accelerator: &'static str,
     /// What it is given beside what every machine is.
     pub arguments: Vec<OsString>,
     /// How devices that share directories are attached.
@@ -73,7 +70,7 @@ impl Machine {
         let (monitor, theirs) = UnixStream::pair().map_err(LabError::file("a socket"))?;
         let mut command = emulator.program(self.program);
         command
-            .args(["-accel", ACCELERATOR, "-smp", "2", "-m", &scenario.memory])
+            .args(["-accel", self.accelerator, "-smp", "2", "-m", &scenario.memory])
             .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none"])
             .args(["-chardev", "socket,id=monitor,fd=0", "-mon", "chardev=monitor,mode=control"])
             .args(["-chardev", "file,id=console,path=/dev/stdout"])
