@@ -117,7 +117,8 @@ impl Scenario {
     /// the board) into `$LAB_OUT/NAME.ppm`, and `lab-input ACTION...` types and points. Each returns when it is done. The guest ends with the script; what it left running is killed.
     ///
     /// # Errors
-    /// [`LabError`] when the guest fails; a script that fails is an [`Outcome`].
+    /// [`LabError`] when the guest fails, and on the emulated lanes when it twice does not boot; a script that fails is an
+    /// [`Outcome`].
     pub fn run(self, script: &str) -> Result<Outcome, LabError> {
         self.run_live(script, &mut |_| {})
     }
@@ -128,7 +129,14 @@ impl Scenario {
     /// As [`run`](Self::run).
     pub fn run_live(mut self, script: &str, live: &mut dyn FnMut(&str)) -> Result<Outcome, LabError> {
         self.script = script.to_owned();
-        self.lane.run(&self, live)
+        match self.lane.run(&self, live) {
+            // Before the scenario has begun, an emulated machine that falls says nothing about what is tested.
+            Err(LabError::Boot { tail }) if self.lane != Lane::Uml => {
+                live(&format!("the guest did not boot: a second time, after\n{tail}"));
+                self.lane.run(&self, live)
+            }
+            ended => ended,
+        }
     }
 }
 
