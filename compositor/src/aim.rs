@@ -46,6 +46,11 @@ impl<P: Clone + PartialEq> Aim<P> {
         self.told.as_ref()
     }
 
+    /// Whether the client knows of no plane, and nothing says that it should: a surface that is composed changes nothing.
+    pub fn is_at_rest(&self) -> bool {
+        self.told.is_none() && self.streak == 0
+    }
+
     /// The user or the client has changed what the surface is: the word changes with it at once. Whether it does.
     pub fn set(&mut self, plane: Option<P>) -> bool {
         let changes = self.told != plane;

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use heapwright_alloc::constraints::Size;
 use smithay::{
-    desktop::{Window, utils::surface_primary_scanout_output},
+    desktop::Window,
     output::Output,
     reexports::wayland_server::{Resource as _, protocol::wl_surface::WlSurface},
-    wayland::compositor::with_states,
+    wayland::compositor::{SurfaceData, with_states},
 };
 use tracing::debug;
 
@@ -29,6 +29,19 @@ fn with_aim<T>(surface: &WlSurface, f: impl FnOnce(&mut Aim<Target>) -> T) -> T 
         let cell = states.data_map.get_or_insert(|| RefCell::new(Aim::default()));
         f(&mut cell.borrow_mut())
     })
+}
+
+/// Whether what a frame tells of a surface can come to change what its client is told.
+#[must_use]
+pub fn is_to_follow(data: &SurfaceData, seen: &Seen) -> bool {
+    let stays = match seen.verdict {
+        Verdict::ZeroCopy | Verdict::Composed(Reason::Format | Reason::Refused { scaled: false }) => false,
+        Verdict::Hidden => true,
+        Verdict::Composed(_) => {
+            data.data_map.get::<RefCell<Aim<Target>>>().is_none_or(|aim| aim.borrow().is_at_rest())
+        }
+    };
+    !stays && seen.role != Role::Pointer
 }
 
 impl Heapwright {
@@ -83,16 +96,11 @@ impl Heapwright {
         self.dmabuf.set_surface_feedback(surface, wanted);
     }
 
-    /// A frame went to the display: `surfaces` are those that `frame` tells of, in its order. Clients of those whose plane
-    /// has changed for good hear of it.
-    pub fn follow_planes(&mut self, output: &Output, surfaces: &[WlSurface], frame: &Frame) {
-        for (surface, seen) in surfaces.iter().zip(&frame.surfaces) {
-            // Where it is shown on two outputs, one decides.
-            let decides = with_states(surface, |data| surface_primary_scanout_output(surface, data))
-                == Some(output.clone());
-            if !decides || seen.role == Role::Pointer {
-                continue;
-            }
+    /// A frame went to the display: `surfaces` are those of it that [`is_to_follow`] chose, with their place in it. Clients of
+    /// those whose plane has changed for good hear of it.
+    pub fn follow_planes(&mut self, output: &Output, surfaces: &[(usize, WlSurface)], frame: &Frame) {
+        for (index, surface) in surfaces {
+            let Some(seen) = frame.surfaces.get(*index) else { continue };
             let sight = self.sight(output, seen, frame);
             if !with_aim(surface, |aim| aim.frame(sight)) {
                 continue;

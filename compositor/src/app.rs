@@ -8,10 +8,10 @@ use std::{
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use smithay::reexports::calloop::{Interest, LoopHandle, Mode, PostAction, generic::Generic};
+use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
 use tracing::{debug, info, warn};
 
-use crate::state::Heapwright;
+use crate::{events::Events, state::Heapwright};
 
 /// The application could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,6 @@ impl App {
     /// [`AppError`] when it can't be started.
     pub fn start(
         state: &Heapwright,
-        events: &LoopHandle<'static, Heapwright>,
         command: &[String],
         ended: impl FnOnce(&mut Heapwright, u8) + 'static,
     ) -> Result<App, AppError> {
@@ -77,7 +76,7 @@ impl App {
             debug!(%error, "the application keeps our limits");
         }
         info!(name, pid = pid.as_raw_nonzero().get(), "application started");
-        watch(events, child, pid, ended)?;
+        watch(&state.events, child, pid, ended)?;
         Ok(App { pid })
     }
 
@@ -90,7 +89,7 @@ impl App {
 }
 
 fn watch(
-    events: &LoopHandle<'static, Heapwright>,
+    events: &Events,
     mut child: Child,
     pid: Pid,
     ended: impl FnOnce(&mut Heapwright, u8) + 'static,

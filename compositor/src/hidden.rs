@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use smithay::{
-    desktop::utils::with_surfaces_surface_tree,
-    reexports::calloop::timer::{TimeoutAction, Timer},
+    desktop::utils::with_surfaces_surface_tree, reexports::calloop::timer::TimeoutAction,
     wayland::compositor::SurfaceAttributes,
 };
 use tracing::warn;
@@ -20,11 +19,12 @@ impl Heapwright {
         if self.hidden_awaited || !self.anybody_waits() {
             return;
         }
-        let timer = self.events.insert_source(Timer::from_duration(PACE), |_, (), state| {
+        let timer = self.events.insert_timer(PACE, |state| {
             state.hidden_awaited = false;
             let outputs: Vec<_> = state.space.outputs().cloned().collect();
+            let now = state.clock.now();
             for output in outputs {
-                state.send_frames(&output);
+                state.send_frames(&output, now);
             }
             state.look_after_hidden();
             TimeoutAction::Drop
@@ -38,6 +38,9 @@ impl Heapwright {
     fn anybody_waits(&self) -> bool {
         let mut waits = false;
         for_each_tree(&self.space, &self.cursor, |tree, _| {
+            if waits || !self.waiting.may_wait(tree) {
+                return;
+            }
             with_surfaces_surface_tree(tree, |_, data| {
                 let mut attributes = data.cached_state.get::<SurfaceAttributes>();
                 waits |= !attributes.current().frame_callbacks.is_empty();

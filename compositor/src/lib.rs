@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`state`] | the one state that every Wayland request and device event works on |
+//! | [`mod@events`] | the event loop |
 //! | [`backend`] | where frames go: a KMS device, or memory alone |
 //! | [`handlers`] | what the protocols call back |
 //! | [`guard`] | requests that would take the server down, answered before Smithay sees them |
@@ -12,6 +13,7 @@
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`], [`tree`] | from windows to elements, and the news of it back to clients |
 //! | [`video`] | pictures of luma and chroma: read by planes as they are, converted where they are composed |
+//! | [`waiting`] | whose clients may wait for news of a frame |
 //! | [`hidden`] | clients of which nothing is seen |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
@@ -37,6 +39,7 @@ pub mod counted;
 pub mod cursor;
 pub mod descriptors;
 pub mod dmabuf;
+pub mod events;
 pub mod explain;
 pub mod explicit_sync;
 pub mod feedback;
@@ -65,3 +68,4 @@ pub mod surfaces;
 pub mod top;
 pub mod tree;
 pub mod video;
+pub mod waiting;

@@ -12,7 +12,7 @@ use std::{
 use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::utils::Buffer},
     reexports::{
-        calloop::{Interest, LoopHandle, Mode, PostAction, generic::Generic},
+        calloop::{Interest, Mode, PostAction, generic::Generic},
         wayland_server::{
             Client, DisplayHandle, Resource as _,
             backend::{ClientData, InvalidId},
@@ -21,7 +21,7 @@ use smithay::{
     },
 };
 
-use crate::state::Heapwright;
+use crate::{events::Events, state::Heapwright};
 
 /// Makes Wayland buffers of our own memory.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl OwnBuffers {
     ///
     /// # Errors
     /// No descriptors left, or the event loop takes no more sources.
-    pub fn new(display: &DisplayHandle, events: &LoopHandle<'static, Heapwright>) -> io::Result<Self> {
+    pub fn new(display: &DisplayHandle, events: &Events) -> io::Result<Self> {
         let (server, client) = UnixStream::pair()?;
         client.set_nonblocking(true)?;
         let mut display = display.clone();

@@ -24,11 +24,12 @@ use smithay::{
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
         wayland_server::protocol::wl_surface::WlSurface,
     },
-    utils::{Logical, Physical, Point, Rectangle, Scale},
+    utils::{Logical, Monotonic, Physical, Point, Rectangle, Scale, Time},
 };
 use tracing::debug;
 
 use crate::{
+    aims::is_to_follow,
     cursor::Cursor,
     frames::{Drawn, Frame, Role},
     hidden,
@@ -163,8 +164,13 @@ impl Heapwright {
     }
 
     /// After drawing `output`: remembers for each surface whether and how this output shows it, and writes that down.
-    /// Returns the surfaces that were written down, in the order of `frame`.
-    pub fn remember_outputs(&self, output: &Output, drawn: &Drawn<'_>, frame: &mut Frame) -> Vec<WlSurface> {
+    /// Returns the surfaces whose planes are to be followed, each with its place in `frame`.
+    pub fn remember_outputs(
+        &self,
+        output: &Output,
+        drawn: &Drawn<'_>,
+        frame: &mut Frame,
+    ) -> Vec<(usize, WlSurface)> {
         let mut surfaces = Vec::new();
         for_each_tree(&self.space, &self.cursor, |tree, role| {
             with_surfaces_surface_tree(tree, |surface, data| {
@@ -176,8 +182,14 @@ impl Heapwright {
                     default_primary_scanout_output_compare,
                 );
                 let role = if surface == tree { role } else { Role::Subsurface };
-                if self.record((surface, data), role, output, drawn, frame) {
-                    surfaces.push(surface.clone());
+                if !self.record((surface, data), role, output, drawn, frame) {
+                    return;
+                }
+                let index = frame.surfaces.len() - 1;
+                // Where it is shown on two outputs, one decides.
+                let decides = || surface_primary_scanout_output(surface, data).as_ref() == Some(output);
+                if frame.surfaces.get(index).is_some_and(|seen| is_to_follow(data, seen)) && decides() {
+                    surfaces.push((index, surface.clone()));
                 }
             });
         });
@@ -189,6 +201,9 @@ impl Heapwright {
     pub fn take_feedback(&self, output: &Output, states: &RenderElementStates) -> OutputPresentationFeedback {
         let mut feedback = OutputPresentationFeedback::new(output);
         for_each_tree(&self.space, &self.cursor, |tree, role| {
+            if !self.waiting.may_wait(tree) {
+                return;
+            }
             take_presentation_feedback_surface_tree(
                 tree,
                 &mut feedback,
@@ -204,10 +219,19 @@ impl Heapwright {
     }
 
     /// Tells clients that now is a good time to draw the next frame.
-    pub fn send_frames(&self, output: &Output) {
-        let now: Duration = self.clock.now().into();
+    pub fn send_frames(&self, output: &Output, now: Time<Monotonic>) {
+        let now: Duration = now.into();
         for_each_tree(&self.space, &self.cursor, |tree, _| {
-            send_frames_surface_tree(tree, output, now, Some(hidden::PACE), surface_primary_scanout_output);
+            if self.waiting.may_wait(tree) {
+                send_frames_surface_tree(
+                    tree,
+                    output,
+                    now,
+                    Some(hidden::PACE),
+                    surface_primary_scanout_output,
+                );
+                self.waiting.told(tree);
+            }
         });
     }
 }

@@ -9,11 +9,7 @@ use std::{
 };
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use smithay::reexports::calloop::{
-    EventLoop, Interest, LoopHandle, Mode, PostAction,
-    generic::Generic,
-    timer::{TimeoutAction, Timer},
-};
+use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic, timer::TimeoutAction};
 use tracing::{info, warn};
 
 use crate::{
@@ -25,6 +21,7 @@ use crate::{
     },
     cli::{HeadlessArgs, OfferArgs, SessionArgs},
     descriptors,
+    events::{Events, Loop, LoopError},
     ipc::Server,
     memory::{CanvasError, Memory, Report},
     runtime_dir,
@@ -56,6 +53,9 @@ pub enum RunError {
     /// No application.
     #[error(transparent)]
     App(#[from] AppError),
+    /// There is no event loop.
+    #[error(transparent)]
+    NoLoop(#[from] LoopError),
     /// The event loop failed.
     #[error("event loop: {0}")]
     Loop(#[from] calloop::Error),
@@ -87,27 +87,27 @@ pub struct Outcome {
     pub report: Report,
 }
 
-fn start(offer: OfferArgs) -> Result<(EventLoop<'static, Heapwright>, Heapwright), RunError> {
+fn start(offer: OfferArgs) -> Result<(Loop, Heapwright), RunError> {
     let inherited = descriptors::raise();
-    let events = EventLoop::try_new()?;
-    let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached, offer)?;
+    let turning = Loop::new()?;
+    let mut state = Heapwright::new(&turning, Memory::new(), Backend::Detached, offer)?;
     state.inherited = Some(inherited);
-    end_on_signals(&events.handle())?;
-    state.questions = questions(&events, &state.socket);
-    Ok((events, state))
+    end_on_signals(turning.events())?;
+    state.questions = questions(turning.events(), &state.socket);
+    Ok((turning, state))
 }
 
 /// Without the socket for questions everything else still works.
-fn questions(events: &EventLoop<'static, Heapwright>, wayland: &str) -> Option<Server> {
+fn questions(events: &Events, wayland: &str) -> Option<Server> {
     let runtime_dir = env::var_os("XDG_RUNTIME_DIR")?;
-    let server = Server::start(&events.handle(), Path::new(&runtime_dir), wayland, Heapwright::answer);
+    let server = Server::start(events.handle(), Path::new(&runtime_dir), wayland, Heapwright::answer);
     server.inspect_err(|error| warn!(%error, "nobody can ask this compositor anything")).ok()
 }
 
 /// Ends the compositor on SIGTERM and SIGINT.
 ///
 /// Through handlers and a socket, not signalfd: that would want the signals blocked, and children inherit what is blocked.
-fn end_on_signals(events: &LoopHandle<'static, Heapwright>) -> Result<(), RunError> {
+fn end_on_signals(events: &Events) -> Result<(), RunError> {
     let (read, write) = UnixStream::pair().map_err(RunError::Signals)?;
     read.set_nonblocking(true).map_err(RunError::Signals)?;
     for signal in [SIGTERM, SIGINT] {
@@ -135,14 +135,14 @@ fn end_on_signals(events: &LoopHandle<'static, Heapwright>) -> Result<(), RunErr
 /// [`RunError`] when there is no seat, no display, or no memory that the display takes.
 pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
     let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
-    let (mut events, mut state) = start(args.offer)?;
+    let (mut turning, mut state) = start(args.offer)?;
     state.exit_policy = ExitPolicy { on_last_client: args.exit_with_last_client };
-    Kms::attach(&mut state, &events, args.device.as_deref(), args.mode)?;
+    Kms::attach(&mut state, args.device.as_deref(), args.mode)?;
     state.advertise_dmabuf();
     state.offer_explicit_sync();
     if !args.app.is_empty() {
         // A session outlives its first application, whatever that ended with.
-        let app = App::start(&state, &events.handle(), &args.app, |state, _code| {
+        let app = App::start(&state, &args.app, |state, _code| {
             state.app = None;
             if state.terminating {
                 state.shut_down("the application has ended");
@@ -150,7 +150,7 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
         })?;
         state.app = Some(app);
     }
-    events.run(None, &mut state, Heapwright::after_dispatch)?;
+    turning.run(&mut state)?;
     state.memory.save_links();
     Ok(Outcome { exit_code: 0, report: state.memory.report() })
 }
@@ -161,25 +161,25 @@ pub fn session(args: &SessionArgs) -> Result<Outcome, RunError> {
 /// [`RunError`] when there is no memory for the screen, or the application can't be started.
 pub fn headless(args: &HeadlessArgs) -> Result<Outcome, RunError> {
     let _runtime_dir = runtime_dir::ensure().map_err(RunError::RuntimeDir)?;
-    let (mut events, mut state) = start(args.offer)?;
+    let (mut turning, mut state) = start(args.offer)?;
     let (width, height) = args.size;
     Headless::attach(&mut state, width, height)?;
     state.advertise_dmabuf();
     state.offer_explicit_sync();
-    let app = App::start(&state, &events.handle(), &args.app, |state, code| {
+    let app = App::start(&state, &args.app, |state, code| {
         state.exit_code = code;
         state.app = None;
         state.shut_down("the application has ended");
     })?;
     state.app = Some(app);
     if let Some(seconds) = args.stop_after {
-        after(&events.handle(), Duration::from_secs(seconds), |state| {
+        after(&state.events, Duration::from_secs(seconds), |state| {
             info!("time is up");
             state.stopped_by_us = true;
             state.terminate();
         });
     }
-    events.run(None, &mut state, Heapwright::after_dispatch)?;
+    turning.run(&mut state)?;
     if let (Some(path), Backend::Headless(headless)) = (&args.screenshot, &mut state.backend) {
         let (width, height, pitch, pixels) = headless.picture()?;
         write_png(path, width, height, pitch, &pixels)?;
@@ -195,8 +195,8 @@ fn finish(state: Heapwright) -> Outcome {
     Outcome { exit_code, report: state.memory.report() }
 }
 
-fn after(events: &LoopHandle<'static, Heapwright>, wait: Duration, then: fn(&mut Heapwright)) {
-    let timer = events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+fn after(events: &Events, wait: Duration, then: fn(&mut Heapwright)) {
+    let timer = events.insert_timer(wait, move |state| {
         then(state);
         TimeoutAction::Drop
     });

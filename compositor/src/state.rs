@@ -10,10 +10,8 @@ use smithay::{
     desktop::{PopupManager, Space, Window},
     input::{Seat, SeatState},
     reexports::{
-        calloop::{self, EventLoop, Interest, LoopHandle, LoopSignal, Mode, PostAction, generic::Generic},
-        wayland_server::{
-            Display, DisplayHandle, Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface,
-        },
+        calloop,
+        wayland_server::{DisplayHandle, Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
     },
     utils::{Clock, Monotonic},
     wayland::{
@@ -39,6 +37,7 @@ use crate::{
     cursor::Cursor,
     descriptors::Inherited,
     dmabuf::{DmabufGlobalState, FeedbackError},
+    events::{Events, Loop},
     explicit_sync::ExplicitSync,
     feedback,
     frames::Buffers,
@@ -46,6 +45,7 @@ use crate::{
     memory::Memory,
     negotiation::{Account, Negotiations},
     outputs::Dark,
+    waiting::Waiting,
 };
 
 /// Smithay's state of each protocol the server speaks.
@@ -78,9 +78,7 @@ pub struct Heapwright {
     /// The Wayland display.
     pub display: DisplayHandle,
     /// The event loop, to add sources to.
-    pub events: LoopHandle<'static, Heapwright>,
-    /// Stops the event loop.
-    pub stop: LoopSignal,
+    pub events: Events,
     /// Exit code to end with; 0 unless the application said otherwise.
     pub exit_code: u8,
     /// When to end by itself.
@@ -101,6 +99,8 @@ pub struct Heapwright {
     pub protocols: Protocols,
     /// Buffers in shared memory that are in the report already.
     pub noted: HashSet<ObjectId>,
+    /// Whose clients may wait for news of a frame.
+    pub waiting: Waiting,
     /// Those of whom nothing is seen will be looked after.
     pub hidden_awaited: bool,
     /// What is known of clients' buffers.
@@ -138,9 +138,6 @@ pub struct Heapwright {
 /// Why the compositor could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The Wayland display could not be made.
-    #[error("cannot create a Wayland display: {0}")]
-    Display(#[from] smithay::reexports::wayland_server::backend::InitError),
     /// No socket could be bound.
     #[error("cannot listen for clients: {0}; XDG_RUNTIME_DIR must name a directory that you may write to")]
     Socket(#[from] smithay::reexports::wayland_server::BindError),
@@ -168,20 +165,19 @@ impl<T> From<calloop::InsertError<T>> for StartError {
 }
 
 impl Heapwright {
-    /// Creates the globals, binds a socket and registers both with the event loop.
+    /// Creates the globals of the loop's display, and binds a socket.
     ///
     /// Outputs come from the backend, which is attached after this.
     ///
     /// # Errors
     /// [`StartError`] when there is no socket to be had or the event loop refuses a source.
     pub fn new(
-        events: &EventLoop<'static, Self>,
+        turning: &Loop,
         memory: Memory,
         backend: Backend,
         offer: OfferArgs,
     ) -> Result<Self, StartError> {
-        let display = Display::<Self>::new()?;
-        let handle = display.handle();
+        let (handle, events) = (turning.display(), turning.events().clone());
         let clock = Clock::<Monotonic>::new();
         let protocols = Protocols {
             compositor: CompositorState::new::<Self>(&handle),
@@ -201,30 +197,21 @@ impl Heapwright {
         let unsolved = feedback::unsolved(&PixmanRenderer::new()?)?;
         let dmabuf = DmabufGlobalState::new::<Self>(&handle, unsolved, offer.linux_dmabuf);
         let seat = seat_state.new_wl_seat(&handle, "seat0");
-        let negotiations = Negotiations::new(&memory, &handle, &events.handle())?;
+        let negotiations = Negotiations::new(&memory, &handle, events.handle())?;
 
         let listener = ListeningSocketSource::new_auto()?;
         let socket = listener.socket_name().to_string_lossy().into_owned();
-        events.handle().insert_source(listener, |stream, (), state: &mut Self| {
+        events.insert_source(listener, |stream, (), state: &mut Self| {
             state.clients_seen += 1;
             if let Err(error) = state.display.insert_client(stream, Arc::new(state.new_client())) {
                 warn!(%error, "cannot take a new client");
             }
         })?;
-        events.handle().insert_source(
-            Generic::new(display, Interest::READ, Mode::Level),
-            |_, display, state: &mut Self| {
-                // SAFETY: the display is neither dropped nor replaced here.
-                unsafe { display.get_mut() }.dispatch_clients(state)?;
-                Ok(PostAction::Continue)
-            },
-        )?;
         info!(socket, "listening for clients");
 
         Ok(Heapwright {
             display: handle,
-            events: events.handle(),
-            stop: events.get_signal(),
+            events,
             exit_code: 0,
             exit_policy: ExitPolicy::default(),
             socket,
@@ -235,6 +222,7 @@ impl Heapwright {
             clock,
             protocols,
             noted: HashSet::new(),
+            waiting: Waiting::default(),
             hidden_awaited: false,
             buffers: Buffers::default(),
             dmabuf,
@@ -254,13 +242,16 @@ impl Heapwright {
         })
     }
 
-    /// Work after each round of the event loop: settle windows, flush clients, end when asked to.
-    pub fn after_dispatch(&mut self) {
-        self.space.refresh();
-        self.popups.cleanup();
-        // Otherwise the renderer keeps the memory of clients that are gone until there is something new to draw.
-        if let Some(Err(error)) = self.backend.renderer().map(PixmanRenderer::cleanup_texture_cache) {
-            warn!(%error, "old pictures");
+    /// Work after each round of the event loop: settle windows, flush clients, end when asked to. With `only_frames`, nothing
+    /// has happened but that frames have reached the screen.
+    pub fn after_turn(&mut self, only_frames: bool) {
+        if !only_frames {
+            self.space.refresh();
+            self.popups.cleanup();
+            // Otherwise the renderer keeps the memory of clients that are gone until there is something new to draw.
+            if let Some(Err(error)) = self.backend.renderer().map(PixmanRenderer::cleanup_texture_cache) {
+                warn!(%error, "old pictures");
+            }
         }
         if let Err(error) = self.display.flush_clients() {
             warn!(%error, "flushing clients");
@@ -269,7 +260,7 @@ impl Heapwright {
         self.settle_releases();
         if self.exit_policy.on_last_client && self.clients_seen > 0 && self.connected_clients() == 0 {
             info!("the last client has gone");
-            self.stop.stop();
+            self.events.end();
         }
     }
 
@@ -302,8 +293,7 @@ impl Heapwright {
     /// Ends the session: asked from outside (a signal) or by the last thing in it.
     pub fn shut_down(&mut self, why: &str) {
         debug!(why, windows = self.space.elements().count(), "shutting down");
-        self.stop.stop();
-        self.stop.wakeup();
+        self.events.end();
     }
 }
 

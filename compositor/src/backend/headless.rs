@@ -11,10 +11,7 @@ use smithay::{
     desktop::utils::OutputPresentationFeedback,
     output::{Mode, Output, PhysicalProperties, Subpixel},
     reexports::{
-        calloop::{
-            LoopHandle,
-            timer::{TimeoutAction, Timer},
-        },
+        calloop::timer::TimeoutAction,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
     utils::{Monotonic, Scale, Transform},
@@ -25,6 +22,7 @@ use tracing::warn;
 use super::{Backend, pace::Pace};
 use crate::{
     counted::counted,
+    events::Events,
     feedback::{Source, USUAL, device_without_display, renderer_pairs},
     frames::{Drawn, Ring},
     memory::{Canvas, CanvasError},
@@ -109,7 +107,7 @@ impl Headless {
     }
 
     /// Queues a draw, unless one is on its way.
-    pub fn schedule(&mut self, events: &LoopHandle<'static, Heapwright>) {
+    pub fn schedule(&mut self, events: &Events) {
         if self.pace.changed() {
             events.insert_idle(draw);
         }
@@ -195,6 +193,7 @@ fn draw(state: &mut Heapwright) {
         elements: &elements,
         scale: Scale::from(output.current_scale().fractional_scale()),
         states: &states,
+        places: &[],
         memory: true,
         takes: &|_| false,
         not_lent: &|_| None,
@@ -211,7 +210,7 @@ fn draw(state: &mut Heapwright) {
         headless.ring.discard(frame);
     }
     let mut feedback = Some(state.take_feedback(&output, &states));
-    let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+    let timer = state.events.insert_timer(wait, move |state| {
         shown(state, &output, feedback.take());
         TimeoutAction::Drop
     });
@@ -233,7 +232,7 @@ fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresent
         let sequence = elapsed.as_nanos() / refresh().as_nanos();
         feedback.presented::<_, Monotonic>(now, Refresh::fixed(refresh()), sequence as u64, Kind::Vsync);
     }
-    state.send_frames(output);
+    state.send_frames(output, now);
     let Backend::Headless(headless) = &mut state.backend else { return };
     headless.ring.presented(now.into());
     if headless.pace.shown() {

@@ -5,12 +5,13 @@ pub mod kms;
 pub mod mode;
 pub mod pace;
 
+use std::os::fd::BorrowedFd;
+
 use smithay::{
-    backend::renderer::pixman::PixmanRenderer,
-    reexports::{calloop::LoopHandle, wayland_server::protocol::wl_surface::WlSurface},
+    backend::renderer::pixman::PixmanRenderer, reexports::wayland_server::protocol::wl_surface::WlSurface,
 };
 
-use crate::{feedback::Source, state::Heapwright};
+use crate::{events::Events, feedback::Source};
 
 /// Where frames go.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub enum Backend {
 
 impl Backend {
     /// Something changed that may show on any output.
-    pub fn schedule_all(&mut self, events: &LoopHandle<'static, Heapwright>) {
+    pub fn schedule_all(&mut self, events: &Events) {
         match self {
             Backend::Detached => {}
             Backend::Headless(headless) => headless.schedule(events),
@@ -37,8 +38,17 @@ impl Backend {
     /// A surface has new content.
     ///
     /// Which outputs show it is found when they are drawn: an output on which nothing changed submits nothing.
-    pub fn surface_committed(&mut self, events: &LoopHandle<'static, Heapwright>, _surface: &WlSurface) {
+    pub fn surface_committed(&mut self, events: &Events, _surface: &WlSurface) {
         self.schedule_all(events);
+    }
+
+    /// Readable when a frame has reached the screen, where a device says so.
+    #[must_use]
+    pub fn events_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Backend::Detached | Backend::Headless(_) => None,
+            Backend::Kms(kms) => Some(kms.node()?.1),
+        }
     }
 
     /// The renderer, once there is an output.

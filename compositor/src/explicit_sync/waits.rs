@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, os::fd::OwnedFd};
 
 use smithay::{
     reexports::{
-        calloop::{Interest, LoopHandle, Mode, PostAction, RegistrationToken, generic::Generic},
+        calloop::{Interest, Mode, PostAction, RegistrationToken, generic::Generic},
         wayland_server::{Client, Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
     },
     wayland::compositor::{Barrier, add_blocker},
@@ -15,7 +15,7 @@ use super::{
     device::{event, has_come},
     timeline::{Hold, Point},
 };
-use crate::{client::ClientState, state::Heapwright};
+use crate::{client::ClientState, events::Events, state::Heapwright};
 
 /// A commit that waits.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Waits {
     /// Holds the pending commit of a surface back until the point is signalled, unless it has been.
     pub(super) fn add(
         &mut self,
-        events: &LoopHandle<'static, Heapwright>,
+        events: &Events,
         surface: &WlSurface,
         client: &Client,
         point: Point,
@@ -73,7 +73,7 @@ impl Waits {
     }
 
     /// A surface has gone. What was committed together with it goes on without it.
-    pub(super) fn forget(&mut self, events: &LoopHandle<'static, Heapwright>, surface: &WlSurface) {
+    pub(super) fn forget(&mut self, events: &Events, surface: &WlSurface) {
         let surface = surface.id();
         let its = self.waits.iter().filter(|(_, wait)| wait.surface == surface);
         let its: Vec<_> = its.map(|(id, _)| *id).collect();

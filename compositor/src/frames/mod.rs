@@ -17,7 +17,7 @@ mod verdict;
 
 pub use known::{Buffers, Known, WL_SHM};
 pub use planes::{Lit, assign};
-pub use record::{Drawn, shown};
+pub use record::{Drawn, Place, places, shown};
 pub(crate) use record::{forget_output, name_overlays};
 pub use ring::{Frame, KEPT, MOST_SURFACES, Plane, Ring, Role, Seen};
 pub use verdict::{Facts, Kind, Reason, Verdict};

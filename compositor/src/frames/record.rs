@@ -1,18 +1,19 @@
 //! A drawn frame written down, and answers made of it.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use smithay::{
     backend::renderer::{
         element::{
-            Element as _, Id, RenderElementPresentationState as Presented, RenderElementStates,
-            RenderingReason,
+            Element as _, Id, RenderElementPresentationState as Presented, RenderElementState,
+            RenderElementStates, RenderingReason,
         },
         utils::{CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
     },
     output::Output,
     reexports::wayland_server::{
         Resource as _,
+        backend::ObjectId,
         protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
     },
     utils::{Physical, Rectangle, Scale},
@@ -38,6 +39,8 @@ pub struct Drawn<'a> {
     pub scale: Scale<f64>,
     /// What became of each element.
     pub states: &'a RenderElementStates,
+    /// Where each of them lies, and whether it is composed; nobody asks where all is.
+    pub places: &'a [Place],
     /// There is no display.
     pub memory: bool,
     /// The kernel's id of the primary plane.
@@ -54,39 +57,69 @@ pub struct Drawn<'a> {
     pub on_overlays: &'a [(Id, Rectangle<i32, Physical>)],
 }
 
+/// Where an element lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    place: Rectangle<i32, Physical>,
+    composed: bool,
+}
+
+/// Where each of the elements lies, in their order.
+#[must_use]
+pub fn places(elements: &[OutputElement], scale: Scale<f64>, states: &RenderElementStates) -> Vec<Place> {
+    let place = |element: &OutputElement| {
+        let state = states.element_render_state(element.id().clone());
+        let is_composed =
+            |state: RenderElementState| matches!(state.presentation_state, Presented::Rendering { .. });
+        Place { place: element.geometry(scale), composed: state.is_some_and(is_composed) }
+    };
+    elements.iter().map(place).collect()
+}
+
 /// How each output showed a surface last.
 #[derive(Debug, Default)]
-struct Last(RefCell<Vec<(Output, Verdict, CommitCounter)>>);
+struct Last(RefCell<Vec<LastShown>>);
+
+/// How one output showed a surface last.
+#[derive(Debug)]
+struct LastShown {
+    output: Output,
+    verdict: Verdict,
+    commit: CommitCounter,
+    buffer: ObjectId,
+    known: Arc<Known>,
+    /// Why it was not lent when the buffer came, if that was asked.
+    not_lent: Option<Option<Refusal>>,
+}
 
 /// How each output shows a surface now: those on which it is to be seen.
 #[must_use]
 pub fn shown(data: &SurfaceData) -> Vec<(Output, Verdict)> {
     let Some(last) = data.data_map.get::<Last>() else { return Vec::new() };
-    last.0.borrow().iter().map(|(output, verdict, _)| (output.clone(), *verdict)).collect()
+    last.0.borrow().iter().map(|last| (last.output.clone(), last.verdict)).collect()
 }
 
 /// An output has gone: it shows nothing.
 pub(crate) fn forget_output(data: &SurfaceData, output: &Output) {
     if let Some(last) = data.data_map.get::<Last>() {
-        last.0.borrow_mut().retain(|(known, ..)| known != output);
+        last.0.borrow_mut().retain(|last| last.output != *output);
     }
 }
 
 impl Drawn<'_> {
     fn is_beneath(&self, id: &Id) -> bool {
         let Some(index) = self.elements.iter().position(|element| element.id() == id) else { return false };
-        let (above, from) = self.elements.split_at(index);
-        let Some(place) = from.first().map(|element| element.geometry(self.scale)) else { return false };
-        above.iter().any(|other| {
-            let composed = self
-                .states
-                .element_render_state(other.id().clone())
-                .is_some_and(|state| matches!(state.presentation_state, Presented::Rendering { .. }));
-            composed && other.geometry(self.scale).overlaps(place)
-        })
+        let Some((above, [this, ..])) = self.places.split_at_checked(index) else { return false };
+        above.iter().any(|other| other.composed && other.place.overlaps(this.place))
     }
 
-    fn verdict(&self, id: &Id, (buffer, known): (&WlBuffer, &Known), scaled: bool) -> Option<Verdict> {
+    fn verdict(
+        &self,
+        id: &Id,
+        known: &Known,
+        not_lent: &mut dyn FnMut() -> Option<Refusal>,
+        scaled: bool,
+    ) -> Option<Verdict> {
         let kind = known.kind;
         let state = self.states.element_render_state(id.clone())?;
         let refused = match state.presentation_state {
@@ -108,7 +141,7 @@ impl Drawn<'_> {
         };
         let facts = Facts {
             kind,
-            not_lent: (kind == Kind::SharedMemory).then(|| (self.not_lent)(buffer)).flatten(),
+            not_lent: (kind == Kind::SharedMemory).then(not_lent).flatten(),
             screen_is_memory: self.memory,
             refused,
             scaled,
@@ -170,30 +203,39 @@ impl Heapwright {
         let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return false };
         let Ok(state) = state.lock() else { return false };
         let id = Id::from_wayland_resource(surface);
-        let buffer = state.buffer().and_then(|it| Some((it, self.buffers.get(&self.display, it)?)));
-        let verdict = buffer
-            .as_ref()
-            .and_then(|(buffer, known)| drawn.verdict(&id, (buffer, known), is_scaled(&state, drawn.scale)));
-        let buffer = buffer.map(|(_, known)| known);
         data.data_map.insert_if_missing(Last::default);
         let Some(last) = data.data_map.get::<Last>() else { return false };
         let mut last = last.0.borrow_mut();
-        let index = last.iter().position(|(known, ..)| known == output);
-        let since = index.and_then(|index| last.get(index)).map(|(.., commit)| *commit);
-        let (Some(buffer), Some(verdict)) = (buffer, verdict) else {
-            last.retain(|(known, ..)| known != output);
-            return false;
+        let before = last.iter().position(|last| last.output == *output).map(|index| last.swap_remove(index));
+        let Some(buffer) = state.buffer() else { return false };
+        let since = before.as_ref().map(|last| last.commit);
+        // Of a buffer that is still there, what was found out when it came.
+        let (known, mut kept) = match before.filter(|last| last.buffer == buffer.id()) {
+            Some(last) => (last.known, last.not_lent),
+            None => match self.buffers.get(&self.display, buffer) {
+                Some(known) => (known, None),
+                None => return false,
+            },
         };
+        let mut not_lent = || *kept.get_or_insert_with(|| (drawn.not_lent)(buffer));
+        let verdict = drawn.verdict(&id, &known, &mut not_lent, is_scaled(&state, drawn.scale));
+        let Some(verdict) = verdict else { return false };
         let damage = state
             .damage_since(since)
             .iter()
             .map(|area| u64::from(area.size.w.unsigned_abs()) * u64::from(area.size.h.unsigned_abs()))
             .fold(0, u64::saturating_add);
-        match (verdict, index.and_then(|index| last.get_mut(index))) {
-            (Verdict::Hidden, _) => last.retain(|(known, ..)| known != output),
-            (_, Some(entry)) => (entry.1, entry.2) = (verdict, state.current_commit()),
-            (_, None) => last.push((output.clone(), verdict, state.current_commit())),
+        if verdict != Verdict::Hidden {
+            last.push(LastShown {
+                output: output.clone(),
+                verdict,
+                commit: state.current_commit(),
+                buffer: buffer.id(),
+                known: Arc::clone(&known),
+                not_lent: kept,
+            });
         }
+        let buffer = known;
         let (surface, plane) = (surface.id().protocol_id(), drawn.plane(&id, verdict));
         frame.push(Seen { surface, role, buffer, verdict, plane, damage })
     }

@@ -52,10 +52,12 @@ impl CompositorHandler for Heapwright {
     fn destroyed(&mut self, surface: &WlSurface) {
         self.dmabuf.surface_destroyed(surface);
         self.forget_waits(surface);
+        self.waiting.forget(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
         on_commit_buffer_handler::<Self>(surface);
+        self.waiting.committed(surface);
         if !is_sync_subsurface(surface) {
             let mut root = surface.clone();
             while let Some(parent) = get_parent(&root) {

@@ -9,7 +9,7 @@ use smithay::reexports::{
     calloop::{
         LoopHandle,
         ping::{Ping, make_ping},
-        timer::{TimeoutAction, Timer},
+        timer::TimeoutAction,
     },
     wayland_server::{DisplayHandle, Resource as _, backend::ClientId, protocol::wl_surface::WlSurface},
 };
@@ -190,7 +190,7 @@ impl Heapwright {
         if self.negotiations.ticking {
             return;
         }
-        let timer = self.events.insert_source(Timer::from_duration(TICK), |_, (), state| {
+        let timer = self.events.insert_timer(TICK, |state| {
             let now = state.clock.now().into();
             let again = state.memory.tick(now);
             let wanting = state.look_after_the_degraded();

@@ -8,7 +8,7 @@ use smithay::{
     },
     output::{Output, PhysicalProperties, Subpixel},
     reexports::{
-        calloop::timer::{TimeoutAction, Timer},
+        calloop::timer::TimeoutAction,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
 };
@@ -53,7 +53,7 @@ impl Heapwright {
                 model: String::new(),
             },
         );
-        let timer = self.events.insert_source(Timer::from_duration(PACE), move |_, (), state| {
+        let timer = self.events.insert_timer(PACE, move |state| {
             if state.space.outputs().next().is_some() {
                 state.dark = Dark::default();
                 return TimeoutAction::Drop;

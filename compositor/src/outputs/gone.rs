@@ -6,10 +6,7 @@ use smithay::{
     backend::renderer::element::{RenderElementStates, default_primary_scanout_output_compare},
     desktop::utils::{update_surface_primary_scanout_output, with_surfaces_surface_tree},
     output::Output,
-    reexports::{
-        calloop::timer::{TimeoutAction, Timer},
-        wayland_server::backend::GlobalId,
-    },
+    reexports::{calloop::timer::TimeoutAction, wayland_server::backend::GlobalId},
 };
 use tracing::warn;
 
@@ -21,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Takes an output from clients: at once for those who hear of it, after a grace for a request that is on its way.
 pub fn withdraw(state: &mut Heapwright, global: GlobalId) {
     state.display.disable_global::<Heapwright>(global.clone());
-    let timer = state.events.insert_source(Timer::from_duration(GRACE), move |_, (), state| {
+    let timer = state.events.insert_timer(GRACE, move |state| {
         state.display.remove_global::<Heapwright>(global.clone());
         TimeoutAction::Drop
     });

@@ -10,11 +10,11 @@ use std::{
 use heapwright::{
     backend::{Backend, headless::Headless},
     cli::OfferArgs,
+    events::Loop,
     explicit_sync::Devices,
     memory::Memory,
     state::Heapwright,
 };
-use smithay::reexports::calloop::EventLoop;
 
 use super::device::{Fake, World};
 
@@ -30,7 +30,7 @@ static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
 static STARTING: Mutex<()> = Mutex::new(());
 
 pub struct Server {
-    events: EventLoop<'static, Heapwright>,
+    turning: Loop,
     pub state: Heapwright,
     pub world: World,
     /// That which is asked, and that which is asked when it has gone.
@@ -41,9 +41,9 @@ impl Server {
     pub fn start() -> Self {
         let directory = &*DIRECTORY;
         let starting = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let events = EventLoop::try_new().unwrap();
+        let turning = Loop::new().unwrap();
         let offer = OfferArgs { linux_dmabuf: 5 };
-        let mut state = Heapwright::new(&events, Memory::new(), Backend::Detached, offer).unwrap();
+        let mut state = Heapwright::new(&turning, Memory::new(), Backend::Detached, offer).unwrap();
         drop(starting);
         assert!(directory.join(&state.socket).exists());
         Headless::attach(&mut state, 320, 240).unwrap();
@@ -54,7 +54,7 @@ impl Server {
         let devices = [Fake::of(&world), Fake::of(&world)];
         let boxed = devices.iter().map(|device| Box::new(device.clone()) as _).collect();
         state.offer_explicit_sync_by(Devices::new(boxed));
-        Server { events, state, world, devices }
+        Server { turning, state, world, devices }
     }
 
     pub fn socket(&self) -> UnixStream {
@@ -63,8 +63,7 @@ impl Server {
 
     /// One round.
     pub fn turn(&mut self) {
-        self.events.dispatch(Some(Duration::from_millis(1)), &mut self.state).unwrap();
-        self.state.after_dispatch();
+        self.turning.turn(Some(Duration::from_millis(1)), &mut self.state).unwrap();
     }
 
     /// Rounds until nothing is left to be done.

@@ -16,23 +16,20 @@ use heapwright_alloc::devices::{Change, SubjectKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smithay::{
     backend::{
-        drm::{DrmDevice, DrmDeviceFd, DrmEvent, DrmEventMetadata, DrmEventTime},
+        drm::{DrmDevice, DrmDeviceFd, DrmEventMetadata, DrmEventTime},
         session::Session as _,
     },
-    reexports::{
-        calloop::RegistrationToken,
-        drm::{
-            Device as _, DriverCapability,
-            control::{Device as _, Event, PageFlipEvent, connector},
-        },
+    reexports::drm::{
+        Device as _, DriverCapability,
+        control::{Device as _, Event, PageFlipEvent, connector},
     },
 };
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     super::{Backend, mode::WantedMode},
     Kms,
-    error::{KmsError, loop_error},
+    error::KmsError,
     find::{close, connectors, find, is_connected, node_of, open, place, plug, timing},
     frame::shown,
     light::{self, Wishes, light, take_down},
@@ -47,7 +44,8 @@ pub(super) struct Card {
     /// What the allocator calls it.
     pub(super) name: String,
     pub(super) path: PathBuf,
-    events: RegistrationToken,
+    /// Its times are of the clock that the compositor's are of.
+    monotonic: bool,
 }
 
 /// What the user wants of displays.
@@ -111,25 +109,14 @@ fn take(state: &mut Heapwright, path: PathBuf, fd: DrmDeviceFd) -> Result<(), Km
 
 fn try_take(state: &mut Heapwright, path: &Path, fd: &DrmDeviceFd) -> Result<(), KmsError> {
     let not_kms = |source| KmsError::NotKms { path: path.to_owned(), source };
-    let (device, vblanks) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
+    // Its events are read by `read_events`.
+    let (device, _) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
     info!(device = %path.display(), atomic = device.is_atomic(), "display device");
     // After the device is ours: only its master may test what a plane takes.
     let name = state.memory.use_display(fd)?;
-    let events = state.events.insert_source(vblanks, |event, metadata, state: &mut Heapwright| match event {
-        DrmEvent::VBlank(crtc) => shown(state, crtc, metadata.take()),
-        DrmEvent::Error(error) => {
-            error!(%error, "display device");
-            state.events.insert_idle(follow);
-        }
-    });
     let Backend::Kms(kms) = &mut state.backend else { return Ok(()) };
-    match events.map_err(loop_error) {
-        Ok(events) => kms.card = Some(Card { device, name, path: path.to_owned(), events }),
-        Err(error) => {
-            state.memory.forget_display(&name);
-            return Err(error);
-        }
-    }
+    let monotonic = fd.get_driver_capability(DriverCapability::MonotonicTimestamp).is_ok_and(|cap| cap == 1);
+    kms.card = Some(Card { device, name, path: path.to_owned(), monotonic });
     Ok(())
 }
 
@@ -163,7 +150,6 @@ fn lose(state: &mut Heapwright) {
     for (_, head) in std::mem::take(&mut kms.heads) {
         take_down(state, head, false);
     }
-    state.events.remove(card.events);
     state.memory.forget_display(&card.name);
     let Backend::Kms(kms) = &mut state.backend else { return };
     let Card { device, path, .. } = card;
@@ -279,15 +265,25 @@ fn keep_modes(state: &mut Heapwright, plugs: &[connector::Info]) {
 /// Takes what the kernel has to say of frames given so far, before a CRTC that was taken down is lit again: its last
 /// event is not to be taken for one of the new output. There is no event on its way: switching off waits for it.
 fn drain(state: &mut Heapwright, fd: &DrmDeviceFd) {
-    let monotonic = fd.get_driver_capability(DriverCapability::MonotonicTimestamp).is_ok_and(|cap| cap == 1);
     let mut readable = [PollFd::new(fd, PollFlags::IN)];
     // Not every seat opens devices so that reading never waits.
-    if !poll(&mut readable, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
-        return;
+    if poll(&mut readable, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+        read_events(state);
     }
-    let events = match fd.receive_events() {
+}
+
+/// Takes what the device has to say of frames; there is something to read.
+pub(crate) fn read_events(state: &mut Heapwright) {
+    let Backend::Kms(kms) = &state.backend else { return };
+    let Some(card) = &kms.card else { return };
+    let monotonic = card.monotonic;
+    let events = match card.device.device_fd().receive_events() {
         Ok(events) => events,
-        Err(error) => return debug!(%error, "events of frames"),
+        Err(error) => {
+            error!(%error, "display device");
+            state.events.insert_idle(follow);
+            return;
+        }
     };
     for event in events {
         let Event::PageFlip(PageFlipEvent { frame, duration, crtc }) = event else { continue };

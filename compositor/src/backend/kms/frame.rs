@@ -13,8 +13,7 @@ use smithay::{
     },
     output::Output,
     reexports::{
-        calloop::timer::{TimeoutAction, Timer},
-        drm::control::crtc,
+        calloop::timer::TimeoutAction, drm::control::crtc,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
     },
     utils::{Monotonic, Scale, Time},
@@ -99,6 +98,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         elements: &elements,
         scale,
         states: &states,
+        places: &frames::places(&elements, scale, &states),
         memory: false,
         primary: head.compositor.plane().into(),
         pointer: pointer.as_ref(),
@@ -147,7 +147,8 @@ fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) 
     wait_then(state, crtc, period(output), |state, crtc| {
         let Backend::Kms(kms) = &state.backend else { return };
         let Some(output) = kms.heads.get(&crtc).map(|head| head.output.clone()) else { return };
-        state.send_frames(&output);
+        let now = state.clock.now();
+        state.send_frames(&output, now);
     });
 }
 
@@ -184,7 +185,7 @@ fn wait_then(
     let Some(head) = state.backend.head(crtc) else { return };
     head.pace.submitted();
     let serial = head.serial;
-    let timer = state.events.insert_source(Timer::from_duration(wait), move |_, (), state| {
+    let timer = state.events.insert_timer(wait, move |state| {
         if state.backend.head(crtc).is_none_or(|head| head.serial != serial) {
             // Another output by now.
             return TimeoutAction::Drop;
@@ -230,6 +231,6 @@ pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option
         }
         Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
     }
-    state.send_frames(&output);
+    state.send_frames(&output, now);
     draw_if_dirty(state, crtc);
 }

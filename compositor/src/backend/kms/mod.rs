@@ -14,6 +14,7 @@ mod offer;
 mod plan;
 mod planes;
 
+pub(crate) use card::read_events;
 pub use error::KmsError;
 
 use std::{
@@ -31,7 +32,7 @@ use smithay::{
     },
     output::Output,
     reexports::{
-        calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction, generic::Generic},
+        calloop::{Interest, Mode, PostAction, generic::Generic},
         drm::control::crtc,
         input::{DeviceCapability, Libinput},
     },
@@ -46,6 +47,7 @@ use self::{
 };
 use super::{Backend, mode::WantedMode};
 use crate::{
+    events::Events,
     feedback::{Source, USUAL, device_without_display, renderer_pairs},
     frames::Ring,
     memory::PlaneOf,
@@ -79,12 +81,12 @@ impl Kms {
     /// [`KmsError`] says which step failed and what to do.
     pub fn attach(
         state: &mut Heapwright,
-        events: &EventLoop<'static, Heapwright>,
         wanted: Option<&Path>,
         mode: Option<WantedMode>,
     ) -> Result<(), KmsError> {
         let (session, seat_events) = LibSeatSession::new().map_err(KmsError::Seat)?;
-        let own = OwnBuffers::new(&state.display, &state.events);
+        let events = state.events.clone();
+        let own = OwnBuffers::new(&state.display, &events);
         let own = own.inspect_err(|error| warn!(%error, "no buffers of our own on planes")).ok();
         let kms = Kms {
             session: session.clone(),
@@ -97,7 +99,7 @@ impl Kms {
         };
         state.backend = Backend::Kms(Box::new(kms));
         // Before devices are looked at, so that no change falls between.
-        listen(&events.handle())?;
+        listen(&events)?;
         take_first(state)?;
 
         let mut input =
@@ -106,7 +108,6 @@ impl Kms {
             warn!(seat = session.seat(), "libinput has no seat: no input devices");
         }
         events
-            .handle()
             .insert_source(LibinputInputBackend::new(input.clone()), |event, (), state: &mut Heapwright| {
                 if let smithay::backend::input::InputEvent::DeviceAdded { device } = &event {
                     info!(name = device.name(), "input device");
@@ -121,7 +122,6 @@ impl Kms {
             })
             .map_err(loop_error)?;
         events
-            .handle()
             .insert_source(seat_events, move |event, (), state: &mut Heapwright| match event {
                 SessionEvent::PauseSession => {
                     info!("seat paused");
@@ -159,7 +159,7 @@ impl Kms {
     }
 
     /// Queues a draw of every output that has none on its way.
-    pub fn schedule_all(&mut self, events: &LoopHandle<'static, Heapwright>) {
+    pub fn schedule_all(&mut self, events: &Events) {
         for (crtc, head) in &mut self.heads {
             if head.pace.changed() {
                 let crtc = *crtc;
@@ -251,7 +251,7 @@ impl Kms {
 }
 
 /// Follows what the kernel says of devices.
-fn listen(events: &LoopHandle<'static, Heapwright>) -> Result<(), KmsError> {
+fn listen(events: &Events) -> Result<(), KmsError> {
     let monitor = match Monitor::new(&Root::default()) {
         Ok(monitor) => monitor,
         Err(error) => {
