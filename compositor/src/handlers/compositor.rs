@@ -1,7 +1,8 @@
 //! Surfaces: commits, and the buffers that come with them.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smithay::{
-    backend::renderer::utils::on_commit_buffer_handler,
+    backend::{allocator::dmabuf::Dmabuf, renderer::utils::on_commit_buffer_handler},
     delegate_single_pixel_buffer,
     reexports::{
         calloop::Interest,
@@ -73,6 +74,13 @@ impl CompositorHandler for Heapwright {
     }
 }
 
+/// Whether no device writes any of its planes now.
+fn is_written(dmabuf: &Dmabuf) -> bool {
+    let mut planes: Vec<_> = dmabuf.handles().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let count = planes.len();
+    poll(&mut planes, Some(&Timespec::default())).is_ok_and(|ready| ready == count)
+}
+
 impl Heapwright {
     /// Implicit sync: a commit takes effect only when the devices that write its dma-buf are done.
     fn wait_for_fence(&mut self, surface: &WlSurface) {
@@ -91,6 +99,10 @@ impl Heapwright {
             self.note_shared_memory(&client, &buffer);
             return;
         };
+        // Here all planes are asked at once; Smithay asks one after the other.
+        if is_written(&dmabuf) {
+            return;
+        }
         // An error here means that the buffer is ready already.
         let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) else { return };
         let inserted = self.events.insert_source(source, move |(), _, state| {
