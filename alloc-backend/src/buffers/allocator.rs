@@ -82,8 +82,19 @@ impl Allocator {
         store.save()
     }
 
-    fn heap_facts(&self) -> Vec<HeapFacts> {
-        self.heaps.heaps.iter().map(|heap| heap.facts()).collect()
+    /// What is known of every heap now, in the order of [`Allocator::heaps`]: what it says of itself, and what follows from
+    /// the quirks of the display whose memory it is.
+    #[must_use]
+    pub fn heap_facts(&self) -> Vec<HeapFacts> {
+        self.heaps.heaps.iter().map(|heap| self.facts_of(&**heap)).collect()
+    }
+
+    pub(super) fn facts_of(&self, heap: &dyn Heap) -> HeapFacts {
+        let mut facts = heap.facts();
+        let display = self.devices.iter().find(|device| heap.of_device() == Some(device.name()));
+        // One that can show nothing else shows its own memory, wherever that lies.
+        facts.contiguous |= display.is_some_and(|it| self.quirks.wants_contiguous(&self.subject(it)));
+        facts
     }
 
     /// Goes by a table of quirks, as [`quirks::installed`](crate::links::quirks::installed) gives it; without one, only by
@@ -259,7 +270,7 @@ impl Allocator {
             links.extend(names.iter().map(none));
         }
         let iommu = self.devices.iter().filter(|it| it.behind_iommu() && it.takes_scattered() != Some(false));
-        let heaps: Vec<_> = heaps.into_iter().map(|heap| scarcity.applied(heap.facts())).collect();
+        let heaps: Vec<_> = heaps.into_iter().map(|heap| scarcity.applied(self.facts_of(&**heap))).collect();
         let shows = |device: &&Arc<KmsDevice>| {
             let mut all = participants.iter().filter_map(|it| self.display_of(it));
             all.any(|display| display.name() == device.name())

@@ -96,7 +96,7 @@ impl Allocator {
         take: &mut impl FnMut(&dyn Heap, &Layout) -> Result<B, PoolError>,
         buffers: &mut Vec<B>,
     ) -> Result<(), FailureReason> {
-        let contiguous = heap.facts().contiguous;
+        let contiguous = self.facts_of(heap).contiguous;
         for _ in 0..resolution.count {
             let buffer = take(heap, layout).map_err(|error| match error {
                 PoolError::Buffer(error) => FailureReason::Buffer(error),

@@ -154,7 +154,7 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
     if let Err(error) = allocator.save_links() {
         tracing::debug!(%error, "what was found out is not kept");
     }
-    let facts: Vec<_> = allocator.heaps().heaps.iter().map(|heap| heap.facts()).collect();
+    let facts = allocator.heap_facts();
     let mut pools: BTreeMap<&str, Pool> = BTreeMap::new();
     for heap in &facts {
         let pool = pools.entry(heap.pool()).or_insert_with(|| Pool {

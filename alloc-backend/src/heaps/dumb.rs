@@ -7,8 +7,9 @@ use drm::buffer::{Buffer as _, DrmFourcc};
 use drm::control::Device as _;
 use rustix::io::Errno;
 
+use super::cma::{self, CmaPool};
 use super::memfd::{page_rounded, page_size};
-use super::{AllocError, Allocation, Heap, HeapId, Request};
+use super::{AllocError, Allocation, Heap, HeapId, Request, Root};
 use crate::devices::KmsDevice;
 use crate::solver::problem::HeapFacts;
 
@@ -24,20 +25,23 @@ pub(super) const EXPORT_FLAGS: u32 = rustix::fs::OFlags::CLOEXEC.union(rustix::f
 pub struct DumbHeap {
     id: HeapId,
     device: Arc<KmsDevice>,
+    cma: Option<CmaPool>,
 }
 
 impl DumbHeap {
-    /// `None` when the device makes no dumb buffers or does not export them.
+    /// Looks, by making a few small ones, whether they come out of contiguous memory that other heaps draw on too. `None`
+    /// when the device makes no dumb buffers or does not export them.
     pub fn new(device: Arc<KmsDevice>) -> Option<Self> {
         let caps = device.caps();
-        (caps.dumb && caps.prime_export).then(|| {
-            let id = HeapId::new(format!(
-                "dumb:{}:{}",
-                rustix::fs::major(device.dev()),
-                rustix::fs::minor(device.dev())
-            ));
-            DumbHeap { id, device }
-        })
+        if !caps.dumb || !caps.prime_export {
+            return None;
+        }
+        let number = device.dev();
+        let id = HeapId::new(format!("dumb:{}:{}", rustix::fs::major(number), rustix::fs::minor(number)));
+        let cma = cma::observe(&Root::default(), |bytes| {
+            allocate(&device, &id, &Request::bytes(bytes, "heapwright-probe")).map(|made| made.fd)
+        });
+        Some(DumbHeap { id, device, cma })
     }
 
     /// Whose buffers these are.
@@ -57,7 +61,12 @@ impl Heap for DumbHeap {
             names: vec![format!("dumb buffers of {}", self.device.name())],
             // A device that was seen to refuse memory in pieces scans out its own dumb buffers all the same, so they
             // are in one piece; behind an IOMMU only as the device sees them.
-            contiguous: self.device.takes_scattered() == Some(false) && !self.device.behind_iommu(),
+            contiguous: self.cma.is_some()
+                || (self.device.takes_scattered() == Some(false) && !self.device.behind_iommu()),
+            // Without evidence of what lies behind them, a pool of their own.
+            pool: self.cma.as_ref().map(CmaPool::id),
+            capacity: self.cma.as_ref().and_then(CmaPool::capacity),
+            free: self.cma.as_ref().and_then(CmaPool::free),
             page_size: page_size(),
             ..HeapFacts::default()
         }

@@ -143,12 +143,18 @@ impl Table {
         })
     }
 
+    /// Whether this device is known to read only memory in one piece. Behind an IOMMU it is not.
+    #[must_use]
+    pub fn wants_contiguous(&self, subject: &Subject<'_>) -> bool {
+        !subject.iommu && self.about(subject).any(|rule| rule.memory.is_some_and(|memory| memory.contiguous))
+    }
+
     /// Narrows a participant of this device: takes out options that are known to go wrong, and tightens the limits of the
     /// others and of its memory.
     pub fn narrow(&self, subject: &Subject<'_>, participant: &mut Participant) {
+        participant.memory.contiguous |= self.wants_contiguous(subject);
         for rule in self.about(subject) {
             if let Some(memory) = rule.memory {
-                participant.memory.contiguous |= memory.contiguous && !subject.iommu;
                 let bits = &mut participant.memory.dma_mask_bits;
                 *bits = match (*bits, memory.dma_mask_bits) {
                     (Some(a), Some(b)) => Some(a.min(b)),
@@ -404,6 +410,7 @@ mod tests {
         let mut behind = participant();
         table.narrow(&Subject { iommu: true, ..SUBJECT }, &mut behind);
         assert!(!behind.memory.contiguous, "an IOMMU waives it");
+        assert!(table.wants_contiguous(&SUBJECT) && !self::table(vec![rule("a")]).wants_contiguous(&SUBJECT));
         let mut other = participant();
         table.narrow(&Subject { driver: "other", ..SUBJECT }, &mut other);
         assert_eq!(other, participant());
