@@ -150,7 +150,8 @@ pub struct HeadlessArgs {
 /// Arguments of `heapwright explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Size of the buffer asked about; without it, that of the first display that is lit, else 1920x1080.
+    /// Size of the buffer asked about; without it, that of the first display that is lit, else of the first screen that is
+    /// plugged in, in the mode that suits it best, else 1920x1080.
     #[arg(long, value_name = "WxH", value_parser = parse_surface)]
     pub surface: Option<Size>,
     /// A surface of the running compositor, as `heapwright msg surfaces` calls it, or an application id or a title; without

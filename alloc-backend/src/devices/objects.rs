@@ -89,6 +89,8 @@ pub struct Connector {
     pub writeback_formats: Vec<Fourcc>,
     /// Ids of the CRTCs it can show.
     pub possible_crtcs: Vec<u32>,
+    /// The size of the mode that its screen prefers, else of its largest; `None` when it offers none.
+    pub mode: Option<Size>,
 }
 
 impl Connector {

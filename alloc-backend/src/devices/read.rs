@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use drm::DriverCapability;
-use drm::control::{Device as _, ResourceHandle, ResourceHandles, connector, plane};
+use drm::control::{Device as _, Mode, ModeTypeFlags, ResourceHandle, ResourceHandles, connector, plane};
 use rustix::fs::FileType;
 
 use super::blobs::{parse_size_hints, parse_writeback_formats};
@@ -172,9 +172,17 @@ pub(super) fn connectors(
             writeback,
             writeback_formats: formats.map(|blob| parse_writeback_formats(&blob)).unwrap_or_default(),
             possible_crtcs,
+            mode: suiting(info.modes()),
         });
     }
     Ok(connectors)
+}
+
+/// The size of the preferred mode, else of the largest.
+fn suiting(modes: &[Mode]) -> Option<Size> {
+    let size = |mode: &Mode| Size::new(mode.size().0.into(), mode.size().1.into());
+    let preferred = modes.iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
+    preferred.map(size).or_else(|| modes.iter().map(size).max_by_key(|size| size.area()))
 }
 
 pub(super) fn crtcs(card: &Looker, resources: &ResourceHandles) -> std::io::Result<Vec<Crtc>> {

@@ -17,7 +17,7 @@ use crate::links::{LinkStore, Probe, probe, probe_renderer};
 use crate::solver::problem::{Evidence, Link, Participant, Problem, Verdict};
 use crate::solver::{Answer, PlaneLayout, solve};
 
-/// Asked about when nobody says a size and no display is lit.
+/// Asked about when nobody says a size and no display has one.
 const USUAL: Size = Size { width: 1920, height: 1080 };
 /// What the display is called among the participants.
 const DISPLAY: &str = "display";
@@ -25,7 +25,8 @@ const DISPLAY: &str = "display";
 /// Which buffer is asked about.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// Its size in pixels; without one, that of the first display that is lit, else 1920x1080.
+    /// Its size in pixels; without one, that of the first display that is lit, else of the first screen that is plugged in,
+    /// in the mode that suits it best, else 1920x1080.
     pub size: Option<Size>,
     /// Its format; without one, XR24 or AR24, whatever suits.
     pub format: Option<Fourcc>,
@@ -116,7 +117,9 @@ pub fn explain(root: &Root, question: &Question) -> Explanation {
         }
     }
     let lit = allocator.devices().iter().flat_map(|device| device.crtcs()).find_map(|crtc| crtc.active);
-    let size = question.size.or(lit).unwrap_or(USUAL);
+    let connectors = allocator.devices().iter().flat_map(|device| device.connectors());
+    let plugged = connectors.filter(|it| it.is_connected() && !it.writeback).find_map(|it| it.mode);
+    let size = question.size.or(lit).or(plugged).unwrap_or(USUAL);
     let videos = videos::look(root, question, size, &mut allocator);
     let question = &videos.join(question, question.participants.clone(), by_default);
     unseen.extend(videos.unseen);
