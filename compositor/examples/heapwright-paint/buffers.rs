@@ -12,6 +12,7 @@ use heapwright_alloc::{
         problem::{Match, OptionSpec, Participant, Role},
     },
 };
+use heapwright_client::TrancheTarget;
 
 use crate::{
     Args,
@@ -150,37 +151,41 @@ pub fn allocate(
     dmabuf_offered: bool,
     feedback: &Feedback,
 ) -> Result<Canvases, BufferFailed> {
-    let heaps = heaps::list(&Root::default());
+    let all = heaps::list(&Root::default());
     let size = Size { width: size.0, height: size.1 };
     let shareable: Vec<&dyn Heap> =
-        heaps.heaps.iter().map(|heap| &**heap).filter(|heap| heap.makes_dma_bufs()).collect();
+        all.heaps.iter().map(|heap| &**heap).filter(|heap| heap.makes_dma_bufs()).collect();
     let plain: Vec<&dyn Heap> =
-        heaps.heaps.iter().map(|heap| &**heap).filter(|heap| !heap.makes_dma_bufs()).collect();
+        all.heaps.iter().map(|heap| &**heap).filter(|heap| !heap.makes_dma_bufs()).collect();
     let (dma_buf, heaps, why) = match (args.shm, dmabuf_offered, shareable.is_empty()) {
         (true, ..) => (false, plain, "asked for with --shm".to_owned()),
         (_, false, _) => (false, plain, "the compositor offers no linux-dmabuf with feedback".to_owned()),
         (_, _, true) => {
-            let problems: Vec<_> = heaps.problems.iter().map(ToString::to_string).collect();
+            let problems: Vec<_> = all.problems.iter().map(ToString::to_string).collect();
             (false, plain, format!("no heap makes dma-bufs here: {}", problems.join("; ")))
         }
         _ => (true, shareable, String::new()),
     };
+    let facts: Vec<_> = heaps.iter().map(|heap| heap.facts()).collect();
+    let mut links = Vec::new();
     let mut participants = vec![painter()];
     if dma_buf {
         let (scanout, sampled): (Vec<_>, Vec<_>) =
             feedback.tranches.iter().partition(|tranche| tranche.scanout);
         participants.push(participant("compositor", Role::Sample, true, &sampled));
         if !scanout.is_empty() {
-            participants.push(participant("plane", Role::Scanout, false, &scanout));
+            let mut plane = participant("plane", Role::Scanout, false, &scanout);
+            // Feedback does not say where memory must lie for the display.
+            let device = scanout.iter().find_map(|tranche| tranche.device);
+            if let Some(target) = device.and_then(TrancheTarget::look) {
+                target.narrow(&mut plane, &all);
+                links = target.links(&facts);
+            }
+            participants.push(plane);
         }
     }
-    let problem = Problem {
-        size,
-        count: args.buffers,
-        participants,
-        heaps: heaps.iter().map(|heap| heap.facts()).collect(),
-        ..Problem::default()
-    };
+    let problem =
+        Problem { size, count: args.buffers, participants, heaps: facts, links, ..Problem::default() };
     let resolution = match solver::solve(&problem) {
         Answer::Solved(resolution) => resolution,
         answer => return Err(BufferFailed::NoAnswer(answer.to_json())),

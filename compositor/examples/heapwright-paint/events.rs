@@ -179,6 +179,7 @@ impl Dispatch<ZwpLinuxDmabufFeedbackV1, ()> for Client {
                 client.seen_scanout |= scanout;
                 client.feedback.flags(scanout);
             }
+            Event::TrancheTargetDevice { device } => client.feedback.target(&device),
             Event::TrancheDone => client.feedback.tranche_done(),
             Event::Done => client.feedback.done(),
             _ => {}

@@ -12,6 +12,8 @@ use heapwright_alloc::{
 pub struct Tranche {
     /// Whether buffers of this tranche may be scanned out directly.
     pub scanout: bool,
+    /// Number of the device that it is for.
+    pub device: Option<u64>,
     /// Pairs, best first.
     pub formats: Vec<(Fourcc, Modifier)>,
 }
@@ -59,6 +61,14 @@ impl Feedback {
     /// `tranche_flags`.
     pub fn flags(&mut self, scanout: bool) {
         self.tranche.scanout = scanout;
+    }
+
+    /// `tranche_target_device`: a native `dev_t`.
+    pub fn target(&mut self, device: &[u8]) {
+        self.tranche.device = match *device {
+            [a, b, c, d] => Some(u32::from_ne_bytes([a, b, c, d]).into()),
+            _ => device.try_into().ok().map(u64::from_ne_bytes),
+        };
     }
 
     /// `tranche_done`.

@@ -6,6 +6,9 @@
 //! mapped and made into `wl_buffer`s, or a [`Refused`] that names which constraints cannot hold together; and later
 //! [`Changed`], when it is worth asking again.
 //!
+//! A client that allocates by itself, by linux-dmabuf feedback alone, learns from [`TrancheTarget`] where memory must lie for
+//! the display.
+//!
 //! ```no_run
 //! use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Size};
 //! use heapwright_alloc::devices::cpu_participant;
@@ -56,11 +59,13 @@ mod constraints;
 mod negotiator;
 #[doc(hidden)]
 pub mod said;
+mod target;
 
 pub use allocation::{Allocation, AllocationData, NegotiationHandler};
 pub use answer::{Answer, Buffers, Changed, Conflict, Outcome, Reason, Refused};
 pub use constraints::{Constraints, Inexpressible};
 pub use heapwright_protocols::allocation::client as protocol;
 pub use negotiator::{Negotiator, Quota, QuotaData};
+pub use target::TrancheTarget;
 #[doc(hidden)]
 pub use wayland_client;
