@@ -10,6 +10,11 @@ use heapwright_alloc::{
 
 use crate::{backend::mode::WantedMode, logging::LogForm};
 
+/// What is logged: warnings of others, but not the one that Smithay's swapchain has for each buffer that it does not get:
+/// that an output finds no memory is said by us, once.
+const DEFAULT_LOG: &str =
+    "heapwright=info,heapwright_alloc=info,smithay::backend::allocator::swapchain=off,warn";
+
 /// A Wayland compositor that builds every buffer where all the devices that touch it can use it.
 #[derive(Debug, Parser)]
 #[command(name = "heapwright", version, max_term_width = 110)]
@@ -19,7 +24,7 @@ pub struct Cli {
         long,
         global = true,
         env = "HEAPWRIGHT_LOG",
-        default_value = "heapwright=info,heapwright_alloc=info,warn"
+        default_value = DEFAULT_LOG
     )]
     pub log: String,
     /// Form of the log on standard error.

@@ -110,6 +110,13 @@ impl Allocator {
         self.quirks.of(&self.subject(device))
     }
 
+    /// Whether a display takes only memory in one piece, as far as is known: by its quirks, or because it was tried.
+    #[must_use]
+    pub fn wants_contiguous(&self, device: &KmsDevice) -> bool {
+        self.quirks.wants_contiguous(&self.subject(device))
+            || (device.takes_scattered() == Some(false) && !device.behind_iommu())
+    }
+
     fn subject<'a>(&self, device: &'a KmsDevice) -> Subject<'a> {
         Subject {
             device: device.name(),

@@ -27,7 +27,7 @@ use crate::{
     quirks,
 };
 
-pub(crate) use words::grouped;
+pub(crate) use words::{bytes, grouped};
 
 /// Largest file of participants that is read, bytes.
 const MAX_PARTICIPANTS: u64 = 16 << 20;

@@ -2,6 +2,7 @@
 //!
 //! The one place where the compositor asks for memory: it states who will touch a buffer, and the allocator decides.
 
+mod advice;
 mod canvas;
 mod report;
 mod screen;
@@ -200,15 +201,32 @@ impl Memory {
         participants: Vec<Participant>,
         dma_buf_only: bool,
     ) -> Result<Buffer, AllocatorError> {
+        let mut buffers = self.allocate_several(name, size, participants, dma_buf_only, 1)?;
+        buffers.pop().ok_or(AllocatorError::TooMany(0))
+    }
+
+    /// As [`Memory::allocate`], so many at once, or none.
+    ///
+    /// # Errors
+    /// As [`Memory::allocate`].
+    pub fn allocate_several(
+        &self,
+        name: &str,
+        size: Size,
+        participants: Vec<Participant>,
+        dma_buf_only: bool,
+        count: u32,
+    ) -> Result<Vec<Buffer>, AllocatorError> {
         let allocator = self.allocator();
-        let want = Want { size, participants, count: 1, name, dma_buf_only };
-        let mut allocated = allocator.allocate(&want)?;
-        let Some(buffer) = allocated.buffers.pop() else { return Err(AllocatorError::TooMany(0)) };
-        debug!(name, %size, heap = allocated.resolution.heap, "allocated");
+        let want = Want { size, participants, count, name, dma_buf_only };
+        let allocated = allocator.allocate(&want)?;
+        debug!(name, %size, count, heap = allocated.resolution.heap, "allocated");
         let heap = allocator.heaps().get(&allocated.resolution.heap);
         let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
-        self.records().ours(name, size, &allocated, names);
-        Ok(buffer)
+        for _ in &allocated.buffers {
+            self.records().ours(name, size, &allocated, names.clone());
+        }
+        Ok(allocated.buffers)
     }
 
     /// The pairs of `renderer` for which there is memory that a client's CPU can write and the renderer can read.

@@ -1,7 +1,16 @@
 //! Memory for the frames that we compose for a display.
+//!
+//! One frame is on the screen while the next is drawn: an output that has memory for one alone would show that for ever.
+//! So the first two buffers of a kind are got together, or none is, and who asks takes another format or says what is
+//! missing before the screen is lit.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use heapwright_alloc::{
-    buffers::AllocatorError,
+    buffers::{AllocatorError, Buffer},
     constraints::{Fourcc as Code, Modifier as Mod, Size},
     smithay::{DmabufError, dmabuf},
     solver::problem::{Participant, Role},
@@ -10,16 +19,33 @@ use smithay::backend::allocator::{Allocator, Fourcc, Modifier, dmabuf::Dmabuf};
 
 use super::{Memory, canvas::renderer, takes};
 
-/// Smithay's allocator on our heaps, for one output.
+/// Buffers without which no frame can follow another.
+const LEAST: u32 = 2;
+
+/// Smithay's allocator on our heaps, for one output. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct ScreenAllocator {
     memory: Memory,
     output: String,
     device: String,
+    stock: Arc<Mutex<Stock>>,
+}
+
+/// What buffers are like.
+type Kind = (Size, Fourcc, Vec<Modifier>);
+
+#[derive(Debug, Default)]
+struct Stock {
+    /// Of which there were enough.
+    kind: Option<Kind>,
+    /// Of this kind, not handed out yet.
+    spare: Vec<Buffer>,
+    /// Why there was no memory the first time that it was asked for, and what would help.
+    shortage: Option<String>,
 }
 
 /// No buffer for a frame.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ScreenError {
     /// No memory.
     #[error(transparent)]
@@ -29,11 +55,74 @@ pub enum ScreenError {
     Dmabuf(#[from] DmabufError),
 }
 
+/// As text: Smithay logs errors by their `Debug`, and a whole problem file is no line of a log.
+impl fmt::Debug for ScreenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 impl Memory {
     /// An allocator for the frames of one output of one device.
     #[must_use]
     pub fn screen_allocator(&self, device: &str, output: &str) -> ScreenAllocator {
-        ScreenAllocator { memory: self.clone(), output: output.to_owned(), device: device.to_owned() }
+        ScreenAllocator {
+            memory: self.clone(),
+            output: output.to_owned(),
+            device: device.to_owned(),
+            stock: Arc::default(),
+        }
+    }
+}
+
+impl ScreenAllocator {
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gets memory for frames of another kind while those on the screen are still there, so that a change of mode for which
+    /// there is none can be refused. Frames that are no larger than the last ones find the room of those.
+    ///
+    /// # Errors
+    /// [`ScreenError`]; nothing has changed then.
+    pub fn reserve(&self, size: Size, format: Fourcc, modifiers: &[Modifier]) -> Result<(), ScreenError> {
+        let kind = (size, format, modifiers.to_vec());
+        let mut stock = self.stock();
+        if stock.kind.as_ref() == Some(&kind) {
+            return Ok(());
+        }
+        let shrinks = stock.kind.as_ref().is_some_and(|(old, ..)| size.area() <= old.area());
+        let least = self.allocate(&kind, LEAST);
+        let spare = if shrinks { least.or_else(|_| self.allocate(&kind, 1)) } else { least };
+        stock.spare = spare?;
+        stock.kind = Some(kind);
+        Ok(())
+    }
+
+    /// Gives back what was got for frames that will not be.
+    pub fn release(&self) {
+        self.stock().spare.clear();
+    }
+
+    /// Why there was no memory for the best kind of frames, if there was none, and what would help.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        self.stock().shortage.clone()
+    }
+
+    fn allocate(&self, (size, format, modifiers): &Kind, count: u32) -> Result<Vec<Buffer>, ScreenError> {
+        let format = Code(*format as u32);
+        // A driver from before modifiers means LINEAR when it names none.
+        let named = |modifier: &Modifier| match modifier {
+            Modifier::Invalid => Mod::LINEAR,
+            other => Mod(u64::from(*other)),
+        };
+        let pairs: Vec<_> = modifiers.iter().map(|modifier| (format, named(modifier))).collect();
+        let display =
+            Participant { device: Some(self.device.clone()), ..takes(&self.output, Role::Scanout, &pairs) };
+        let name = format!("{} output", self.output);
+        let participants = vec![renderer(format), display];
+        Ok(self.memory.allocate_several(&name, *size, participants, true, count)?)
     }
 }
 
@@ -48,18 +137,23 @@ impl Allocator for ScreenAllocator {
         fourcc: Fourcc,
         modifiers: &[Modifier],
     ) -> Result<Dmabuf, ScreenError> {
-        let format = Code(fourcc as u32);
-        // A driver from before modifiers means LINEAR when it names none.
-        let named = |modifier: &Modifier| match modifier {
-            Modifier::Invalid => Mod::LINEAR,
-            other => Mod(u64::from(*other)),
-        };
-        let pairs: Vec<_> = modifiers.iter().map(|modifier| (format, named(modifier))).collect();
-        let display =
-            Participant { device: Some(self.device.clone()), ..takes(&self.output, Role::Scanout, &pairs) };
-        let name = format!("{} output", self.output);
-        let participants = vec![renderer(format), display];
-        let buffer = self.memory.allocate(&name, Size { width, height }, participants, true)?;
+        let kind = (Size { width, height }, fourcc, modifiers.to_vec());
+        let mut stock = self.stock();
+        let known = stock.kind.as_ref() == Some(&kind);
+        if !known || stock.spare.is_empty() {
+            stock.spare.clear();
+            match self.allocate(&kind, if known { 1 } else { LEAST }) {
+                Ok(buffers) => stock.spare = buffers,
+                Err(error) => {
+                    // Now, while what is taken is taken by others.
+                    let said = || self.memory.advised(&error, &self.device, kind.0);
+                    stock.shortage.get_or_insert_with(said);
+                    return Err(error);
+                }
+            }
+            stock.kind = Some(kind);
+        }
+        let Some(buffer) = stock.spare.pop() else { return Err(AllocatorError::TooMany(0).into()) };
         Ok(dmabuf(&buffer)?)
     }
 }

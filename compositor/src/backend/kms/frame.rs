@@ -2,12 +2,13 @@
 
 use std::{cell::Cell, time::Duration};
 
+use heapwright_alloc::constraints::Size;
 use smithay::{
     backend::{
         allocator::{Format, Fourcc, Modifier},
         drm::{
             DrmEventMetadata, DrmEventTime,
-            compositor::{FrameFlags, PrimaryPlaneElement},
+            compositor::{FrameError, FrameFlags, PrimaryPlaneElement, RenderFrameError},
         },
         renderer::element::Element as _,
     },
@@ -21,16 +22,13 @@ use smithay::{
 };
 use tracing::{debug, info, warn};
 
-use super::{super::Backend, card};
+use super::{super::Backend, card, setback::Reason};
 use crate::{
     counted::counted,
     frames::{self, Drawn, Known},
     render::{self, BACKGROUND, OutputElement},
     state::Heapwright,
 };
-
-/// How long to wait before drawing again after the kernel refused a frame.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// Draws what changed on one output and submits it.
 pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
@@ -57,8 +55,12 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let frame = match head.compositor.render_frame(&mut kms.renderer, &counted, BACKGROUND, flags) {
         Ok(frame) => frame,
         Err(error) => {
-            debug!(output = output.name(), %error, "no frame was drawn");
-            retry(state, crtc);
+            let reason = match &error {
+                RenderFrameError::PrepareFrame(FrameError::Allocator(_)) => Reason::Memory,
+                _ => Reason::Refused,
+            };
+            let why = error.to_string();
+            retry(state, crtc, reason, &why);
             return;
         }
     };
@@ -122,6 +124,9 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     match head.compositor.queue_frame(Some(feedback)) {
         Ok(()) => {
             head.pace.submitted();
+            if head.setback.over() {
+                info!(output = output.name(), "frames reach the screen again");
+            }
             head.name_overlays(on_overlays);
             frames::name_overlays(&mut record, &head.overlay_ids);
             state.follow_planes(&output, &surfaces, &record);
@@ -132,8 +137,8 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         }
         Err(error) => {
             head.ring.discard(record);
-            debug!(output = output.name(), %error, "frame was not taken");
-            retry(state, crtc);
+            let why = error.to_string();
+            retry(state, crtc, Reason::Refused, &why);
         }
     }
 }
@@ -152,8 +157,8 @@ fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) 
     });
 }
 
-/// The kernel refused a frame (another session holds the display, or memory is short): try again soon.
-fn retry(state: &mut Heapwright, crtc: crtc::Handle) {
+/// There was no frame (another session holds the display, or memory is short): try again, soon at first.
+fn retry(state: &mut Heapwright, crtc: crtc::Handle, reason: Reason, why: &str) {
     let Backend::Kms(kms) = &mut state.backend else { return };
     if kms.has_vanished() {
         // Nothing is drawn for it any more; what else it means is seen to when this frame is over.
@@ -167,10 +172,25 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle) {
         }
         return;
     }
-    wait_then(state, crtc, RETRY, |state, crtc| {
-        if let Some(head) = state.backend.head(crtc) {
-            // Draw again even if nothing else changes.
-            let _queued_later = head.pace.changed();
+    let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    let output = head.output.name();
+    let (wait, say) = head.setback.again(reason);
+    debug!(output, why, ?wait, "no frame");
+    if say {
+        let device = kms.card.as_ref().map_or("", |card| &card.name);
+        let size = head.compositor.pending_mode().size();
+        let size = Size::new(size.0.into(), size.1.into());
+        let advice = state.memory.advice(device, size).filter(|_| reason == Reason::Memory);
+        warn!(output, why, advice, "no frame reaches the screen: it keeps its picture until one does");
+    }
+    wait_then(state, crtc, wait, |state, crtc| {
+        let Some(head) = state.backend.head(crtc) else { return };
+        // Draw again even if nothing else changes.
+        let _queued_later = head.pace.changed();
+        if head.setback.is_known() {
+            // Clients go on, slowly: what they free may be what is missing.
+            let output = head.output.clone();
+            state.send_frames(&output);
         }
     });
 }

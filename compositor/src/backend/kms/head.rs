@@ -15,7 +15,7 @@ use smithay::{
     utils::{Physical, Rectangle},
 };
 
-use super::{super::pace::Pace, cursor_plane::CursorPlane};
+use super::{super::pace::Pace, cursor_plane::CursorPlane, setback::Setback};
 use crate::{
     frames::{self, Lit, Ring},
     memory::ScreenAllocator,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 type Feedback = Option<OutputPresentationFeedback>;
-type Compositor = DrmCompositor<ScreenAllocator, ScreenExporter, Feedback, DrmDeviceFd>;
+pub(super) type Compositor = DrmCompositor<ScreenAllocator, ScreenExporter, Feedback, DrmDeviceFd>;
 
 /// One CRTC with its connector.
 #[derive(Debug)]
@@ -37,11 +37,13 @@ pub(super) struct Head {
     /// The output as clients bind it.
     pub(super) global: GlobalId,
     pub(super) compositor: Compositor,
-    /// As the compositor has it.
+    /// As the compositor has them.
     pub(super) exporter: ScreenExporter,
+    pub(super) screen: ScreenAllocator,
     /// Where the pointer is shown, if the CRTC has a plane for it.
     pub(super) cursor: Option<CursorPlane>,
     pub(super) pace: Pace,
+    pub(super) setback: Setback,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
     pub(super) direct: Option<bool>,
     pub(super) ring: Ring,
@@ -95,7 +97,7 @@ impl Head {
         plugged: &connector::Info,
         compositor: Compositor,
         planes: &Planes,
-        (exporter, cursor): (ScreenExporter, Option<CursorPlane>),
+        (exporter, screen, cursor): (ScreenExporter, ScreenAllocator, Option<CursorPlane>),
         serial: u64,
     ) -> Self {
         Head {
@@ -108,8 +110,10 @@ impl Head {
             formats: formats(&compositor),
             compositor,
             exporter,
+            screen,
             cursor,
             pace: Pace::default(),
+            setback: Setback::default(),
             direct: None,
             ring: Ring::default(),
             on_overlays: Vec::new(),

@@ -10,22 +10,28 @@ use smithay::{
         renderer::Bind,
     },
     output::{Mode as OutputMode, Output, PhysicalProperties, Subpixel},
-    reexports::drm::control::{Device as _, Mode, ModeTypeFlags, connector, plane},
+    reexports::drm::control::{Device as _, Mode, ModeTypeFlags, connector, crtc, plane},
     utils::Transform,
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     super::{
         Backend,
         mode::{self, Offered, WantedMode},
     },
+    Kms,
     cursor_plane::{CursorPlane, for_pointers_only, takes_pointers},
     error::KmsError,
-    head::Head,
+    head::{Compositor, Head},
     planes,
 };
-use crate::{outputs, shared_memory::ScreenExporter, state::Heapwright};
+use crate::{
+    memory::{Memory, ScreenAllocator},
+    outputs,
+    shared_memory::ScreenExporter,
+    state::Heapwright,
+};
 
 /// Formats tried for composed frames, best first.
 const FORMATS: [Fourcc; 3] = [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Rgb565];
@@ -78,6 +84,8 @@ pub(super) fn name(info: &connector::Info) -> String {
 }
 
 /// Lights what is connected to `info`. The output is at the right of all others.
+///
+/// Where there is no memory for the mode that it should have, it gets a smaller one, unless that is not wished.
 pub(super) fn light(
     state: &mut Heapwright,
     fd: &DrmDeviceFd,
@@ -87,9 +95,8 @@ pub(super) fn light(
 ) -> Result<(), KmsError> {
     let name = name(info);
     let dark = |why: String| KmsError::Output { path: path.to_owned(), connector: name.clone(), why };
-    let mode = wishes.choose(info.modes()).map_err(dark)?;
+    let mut mode = wishes.choose(info.modes()).map_err(dark)?;
     let Backend::Kms(kms) = &mut state.backend else { return Ok(()) };
-    let Some(card) = &mut kms.card else { return Ok(()) };
     let resources = fd.resource_handles().map_err(|error| dark(error.to_string()))?;
     let crtc = info
         .encoders()
@@ -99,9 +106,74 @@ pub(super) fn light(
         .find(|crtc| !kms.heads.contains_key(crtc))
         .ok_or_else(|| dark("no CRTC is free for it".to_owned()))?;
 
-    let (width, height) = mode.size();
+    let x = outputs::right_end(&state.space);
+    let mut shortage = None;
+    let made = loop {
+        match make(kms, &state.memory, (crtc, info, mode), x) {
+            Ok(made) => break made,
+            Err(NotLit::Refused(why)) => return Err(dark(why)),
+            Err(NotLit::Short(why)) => {
+                // Of the mode that it should have.
+                let why = shortage.get_or_insert(why);
+                match smaller(info.modes(), mode.size()) {
+                    Some(next) if !wishes.strict => mode = next,
+                    Some(next) => {
+                        let (width, height) = next.size();
+                        return Err(dark(format!("{why}; or try --mode {width}x{height}")));
+                    }
+                    None => return Err(dark(why.clone())),
+                }
+            }
+        }
+    };
+    let Made { output, compositor, placed, exporter, screen, cursor } = made;
+    let ((width, height), refresh) = (mode.size(), OutputMode::from(mode).refresh);
+    info!(output = name, width, height, refresh, format = %compositor.format(), "output lit");
+    // Another format may simply be all that the display takes.
+    if let Some(why) = shortage.or_else(|| screen.shortage()) {
+        let format = compositor.format();
+        warn!(output = name, width, height, %format, why, "fewer pixels or colours, for lack of memory");
+    }
+
+    let global = output.create_global::<Heapwright>(&state.display);
+    kms.lit += 1;
+    let head =
+        Head::new((output.clone(), global), info, compositor, &placed, (exporter, screen, cursor), kms.lit);
+    kms.heads.insert(crtc, head);
+    state.space.map_output(&output, (x, 0));
+    Ok(())
+}
+
+/// What a lit output consists of.
+struct Made {
+    output: Output,
+    compositor: Compositor,
+    placed: Planes,
+    exporter: ScreenExporter,
+    screen: ScreenAllocator,
+    cursor: Option<CursorPlane>,
+}
+
+/// Why an output is not lit in a mode.
+enum NotLit {
+    /// There is no memory for its frames.
+    Short(String),
+    /// Anything else.
+    Refused(String),
+}
+
+/// Gets all that an output needs in this mode, its left edge at `x`.
+fn make(
+    kms: &mut Kms,
+    memory: &Memory,
+    (crtc, info, mode): (crtc::Handle, &connector::Info, Mode),
+    x: i32,
+) -> Result<Made, NotLit> {
+    let refused = |error: &dyn std::fmt::Display| NotLit::Refused(error.to_string());
+    let Some(card) = &mut kms.card else { return Err(refused(&"the display device has gone")) };
+    let name = name(info);
     let surface =
-        card.device.create_surface(crtc, mode, &[info.handle()]).map_err(|error| dark(error.to_string()))?;
+        card.device.create_surface(crtc, mode, &[info.handle()]).map_err(|error| refused(&error))?;
     let (mm_width, mm_height) = info.size().unwrap_or((0, 0));
     let output = Output::new(
         name.clone(),
@@ -113,43 +185,49 @@ pub(super) fn light(
         },
     );
     let output_mode = OutputMode::from(mode);
-    let x = outputs::right_end(&state.space);
     output.change_current_state(Some(output_mode), Some(Transform::Normal), None, Some((x, 0).into()));
     let preferred = info.modes().iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
     output.set_preferred(preferred.map_or(output_mode, |mode| OutputMode::from(*mode)));
 
-    let screen = Size::new(width.into(), height.into());
-    let placed = planes::placed(surface.planes().clone(), state.memory.stacking(&card.name));
-    let reads_video = planes::set_colours(fd, &placed);
-    let exporter = ScreenExporter::new(state.memory.clone(), &card.name, crtc.into(), screen, reads_video);
-    let allocator = state.memory.screen_allocator(&card.name, &name);
+    let placed = planes::placed(surface.planes().clone(), memory.stacking(&card.name));
+    let reads_video = planes::set_colours(card.device.device_fd(), &placed);
+    let exporter = ScreenExporter::new(memory.clone(), &card.name, crtc.into(), size(&mode), reads_video);
+    let screen = memory.screen_allocator(&card.name, &name);
     let renderer_formats = Bind::<Dmabuf>::supported_formats(&kms.renderer).unwrap_or_default();
     let (planes, cursor) = with_pointers(placed.clone(), surface.is_legacy());
     let cursor = cursor.zip(kms.own.clone()).map(|(plane, own)| {
-        let (memory, size) = (state.memory.clone(), card.device.cursor_size());
-        CursorPlane::new(plane, crtc.into(), &card.name, memory, own, size)
+        let size = card.device.cursor_size();
+        CursorPlane::new(plane, crtc.into(), &card.name, memory.clone(), own, size)
     });
     let compositor = DrmCompositor::new(
         &output,
         surface,
         Some(planes),
-        allocator,
+        screen.clone(),
         exporter.clone(),
         FORMATS,
         renderer_formats,
         card.device.cursor_size(),
         // No GBM device: nothing but the heaps is needed, and the cursor plane is ours.
         None::<GbmDevice<DrmDeviceFd>>,
-    )
-    .map_err(|error| dark(error.to_string()))?;
-    info!(output = name, width, height, refresh = output_mode.refresh, format = %compositor.format(), "output lit");
+    );
+    let compositor = compositor.map_err(|error| match screen.shortage() {
+        Some(why) => NotLit::Short(why),
+        None => refused(&error),
+    })?;
+    Ok(Made { output, compositor, placed, exporter, screen, cursor })
+}
 
-    let global = output.create_global::<Heapwright>(&state.display);
-    kms.lit += 1;
-    let head = Head::new((output.clone(), global), info, compositor, &placed, (exporter, cursor), kms.lit);
-    kms.heads.insert(crtc, head);
-    state.space.map_output(&output, (x, 0));
-    Ok(())
+fn size(mode: &Mode) -> Size {
+    let (width, height) = mode.size();
+    Size::new(width.into(), height.into())
+}
+
+/// The largest mode with fewer pixels, and of those the fastest.
+fn smaller(modes: &[Mode], than: (u16, u16)) -> Option<Mode> {
+    let pixels = |(width, height): (u16, u16)| u32::from(width) * u32::from(height);
+    let fewer = modes.iter().filter(|mode| pixels(mode.size()) < pixels(than));
+    fewer.max_by_key(|mode| (pixels(mode.size()), OutputMode::from(**mode).refresh)).copied()
 }
 
 /// Changes the mode of a lit output; its windows are told by [`Heapwright::arrange`].
@@ -157,9 +235,14 @@ pub(super) fn light(
 /// # Errors
 /// Why the display does not take it.
 pub(super) fn change_mode(head: &mut Head, mode: Mode) -> Result<(), String> {
-    head.compositor.use_mode(mode).map_err(|error| error.to_string())?;
-    let (width, height) = mode.size();
-    head.exporter.set_screen(Size::new(width.into(), height.into()));
+    let ((width, height), size) = (mode.size(), size(&mode));
+    let (format, modifiers) = (head.compositor.format(), head.compositor.modifiers().to_vec());
+    head.screen.reserve(size, format, &modifiers).map_err(|error| error.to_string())?;
+    head.compositor.use_mode(mode).map_err(|error| {
+        head.screen.release();
+        error.to_string()
+    })?;
+    head.exporter.set_screen(size);
     head.output.change_current_state(Some(OutputMode::from(mode)), None, None, None);
     info!(
         output = head.output.name(),

@@ -13,6 +13,7 @@ mod light;
 mod offer;
 mod plan;
 mod planes;
+mod setback;
 
 pub(crate) use card::read_events;
 pub use error::KmsError;
