@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use heapwright_alloc::{
     buffers::{Buffer, BufferError, Layout, LayoutError, MapError, Mapping},
-    constraints::{CpuAccess, Fourcc, Frequency, MemoryLimits, Modifier, Size},
+    constraints::{CpuAccess, Fourcc, Frequency, LayoutLimits, MemoryLimits, Modifier, Size},
     heaps::{self, Heap, Root},
     solver::{
         self, Answer, Problem, Resolution,
@@ -106,12 +106,12 @@ impl Canvas {
 }
 
 /// This client: it writes every pixel with the CPU, 32 bits each, row by row.
-pub fn painter() -> Participant {
+pub fn painter(args: &Args) -> Participant {
     let option = |rank, format| OptionSpec {
         format: Match::Is(format),
         modifier: Match::Is(Modifier::LINEAR),
         rank: Some(rank),
-        ..OptionSpec::default()
+        limits: LayoutLimits { pitch_align: args.pitch_align, ..LayoutLimits::NONE },
     };
     Participant {
         name: "paint".to_owned(),
@@ -168,7 +168,7 @@ pub fn allocate(
     };
     let facts: Vec<_> = heaps.iter().map(|heap| heap.facts()).collect();
     let mut links = Vec::new();
-    let mut participants = vec![painter()];
+    let mut participants = vec![painter(args)];
     if dma_buf {
         let (scanout, sampled): (Vec<_>, Vec<_>) =
             feedback.tranches.iter().partition(|tranche| tranche.scanout);

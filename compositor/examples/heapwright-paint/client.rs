@@ -322,7 +322,7 @@ impl Window<'_> {
         match &self.allocation {
             Some(allocation) => allocation.resize(size, self.args.buffers),
             None => {
-                let constraints = Constraints::default().with(painter());
+                let constraints = Constraints::default().with(painter(self.args));
                 self.allocation = Some(negotiator.allocate(
                     &self.handle,
                     &constraints,

@@ -53,6 +53,9 @@ pub struct Args {
     /// Buffers in turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub buffers: u32,
+    /// Have rows that are a multiple of so many bytes apart, as a GPU would need them.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub pitch_align: Option<u64>,
     /// Ask the compositor for buffers that suit everybody, with our protocol, instead of allocating them.
     #[arg(long, conflicts_with = "shm")]
     pub negotiate: bool,

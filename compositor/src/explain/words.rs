@@ -50,6 +50,9 @@ pub fn because(cell: &LinkCell) -> String {
     if !cell.usable && (cell.verdict != Verdict::Refuses || parts.is_empty()) {
         parts.push(conflict(&cell.against));
     }
+    if cell.verdict == Verdict::Accepts && cell.against.iter().any(|it| it.field == "contiguous") {
+        parts.push("this buffer lay in one piece by luck, the next may not".to_owned());
+    }
     parts.retain(|part| !part.is_empty());
     parts.join("; ")
 }
