@@ -190,7 +190,8 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle, reason: Reason, why: &str) 
         if head.setback.is_known() {
             // Clients go on, slowly: what they free may be what is missing.
             let output = head.output.clone();
-            state.send_frames(&output);
+            let now = state.clock.now();
+            state.send_frames(&output, now);
         }
     });
 }
