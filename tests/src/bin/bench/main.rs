@@ -1,8 +1,8 @@
-//! `bench`: what a frame costs us, beside what it costs others, in one guest with a virtual display.
+//! `bench`: what a frame costs us, beside what it costs others, in one guest.
 //!
-//! Processor time is that of the host's processes behind the guest's, see [`heapwright_tests::lab::cpu`]. The kernel is
-//! told not to map framebuffers at each flip (`vkms.skip_vmap=1`), which no real display does and which would drown
-//! everything else.
+//! On the virtual display, processor time is that of the host's processes behind the guest's, see
+//! [`heapwright_tests::lab::cpu`]. The kernel is told not to map framebuffers at each flip (`vkms.skip_vmap=1`), which no
+//! real display does and which would drown everything else. On the board the guest's own kernel counts.
 
 mod libdrm;
 mod measure;
@@ -16,9 +16,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use heapwright_tests::lab;
+use heapwright_tests::lab::{self, Scenario};
 
-use measure::{Measured, Watch};
+use measure::{Measured, Watch, medians};
 use peers::{Run, Scene, Size};
 
 /// Measurements in the lab. Run it in release: a debug build measures the compiler's laziness.
@@ -33,6 +33,10 @@ struct Cli {
 enum Command {
     /// Cost of a frame of several kinds of clients, beside other compositors and a bare page-flip loop.
     Frames(Frames),
+    /// The same on the emulated board, whose display takes only contiguous memory: without a copy, and with one.
+    ///
+    /// Its processor is emulated: numbers mean something beside each other, not beside those of another machine.
+    Board(Board),
 }
 
 #[derive(Debug, Args)]
@@ -57,9 +61,28 @@ struct Frames {
     verbose: bool,
 }
 
+#[derive(Debug, Args)]
+struct Board {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Seconds of steady state to measure.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..=600))]
+    seconds: u64,
+    /// How often each is measured; what is told is the round with the median processor time.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Print the guest's console while it runs.
+    #[arg(long)]
+    verbose: bool,
+}
+
 fn main() -> ExitCode {
-    let Command::Frames(frames) = Cli::parse().command;
-    match run(&frames) {
+    let result = match Cli::parse().command {
+        Command::Frames(frames) => run(&frames),
+        Command::Board(board) => on_board(&board),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             // Nobody is left to hear that stderr is closed.
@@ -75,14 +98,31 @@ fn run(frames: &Frames) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for size in sizes {
         all.extend(measure_at(*size, frames)?);
     }
-    let checks = table::checks(&all);
+    tell(&all, &table::checks(&all), frames.seconds, frames.json)
+}
+
+fn on_board(board: &Board) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let runs = Run::on_board(board.rounds);
+    let scenario = lab::board().with_workspace()?;
+    let script = peers::board_script(&runs, board.seconds);
+    let all = medians(measure(scenario, &script, &runs, Size::Small, (board.seconds, board.verbose))?);
+    tell(&all, &table::board_checks(&all), board.seconds, board.json)
+}
+
+/// Prints what was measured, and what of it can't be.
+fn tell(
+    all: &[Measured],
+    checks: &[String],
+    seconds: u64,
+    json: bool,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut out = io::stdout().lock();
-    if frames.json {
-        let report = serde_json::json!({ "seconds": frames.seconds, "measured": all, "implausible": checks });
+    if json {
+        let report = serde_json::json!({ "seconds": seconds, "measured": all, "implausible": checks });
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
-        write!(out, "{}", table::render(&all))?;
-        for check in &checks {
+        write!(out, "{}", table::render(all))?;
+        for check in checks {
             writeln!(out, "IMPLAUSIBLE: {check}")?;
         }
     }
@@ -94,23 +134,34 @@ const LIBDRM: &str = "/run/libdrm";
 
 /// All runs at one size, in one guest.
 fn measure_at(size: Size, frames: &Frames) -> Result<Vec<Measured>, Box<dyn std::error::Error>> {
-    let scenes = if frames.scene.is_empty() { &Scene::ALL[..] } else { &frames.scene };
+    let scenes = if frames.scene.is_empty() { &Scene::VIRTUAL[..] } else { &frames.scene };
     let mut runs = Run::all(scenes);
     runs.retain(|run| run.compositor.name.contains(&frames.only));
     let script = peers::script(&runs, size, frames.seconds, LIBDRM);
-    let mut watch = Watch::default();
-    let outcome = lab::uml()
+    let scenario = lab::uml()
         .with_workspace()?
         .mount(libdrm::directory()?, LIBDRM)
         .kernel_argument("vkms.skip_vmap=1")
-        .kernel_argument("vkms.create_default_dev=0")
-        .timeout(Duration::from_secs((frames.seconds + 120) * runs.len() as u64))
-        .run_live(&script, &mut |line| {
-            watch.line(line);
-            if frames.verbose {
-                let _ = writeln!(io::stderr().lock(), "{line}");
-            }
-        })?;
+        .kernel_argument("vkms.create_default_dev=0");
+    measure(scenario, &script, &runs, size, (frames.seconds, frames.verbose))
+}
+
+/// Runs `script` in one guest and follows it.
+fn measure(
+    scenario: Scenario,
+    script: &str,
+    runs: &[Run],
+    size: Size,
+    (seconds, verbose): (u64, bool),
+) -> Result<Vec<Measured>, Box<dyn std::error::Error>> {
+    let mut watch = Watch::default();
+    let patience = Duration::from_secs((seconds + 120) * runs.len() as u64);
+    let outcome = scenario.timeout(patience).run_live(script, &mut |line| {
+        watch.line(line);
+        if verbose {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    })?;
     if outcome.code != 0 {
         return Err(format!("the scenario failed:\n{}", outcome.tail()).into());
     }

@@ -17,13 +17,14 @@ pub struct Cost {
     pub seconds: f64,
     /// Frames presented a second, over the whole run.
     pub fps: f64,
-    /// Processor time of the program's address space, milliseconds a frame: its code, and the way to the guest's kernel
-    /// and back at each system call and page fault.
+    /// Processor time of the program, milliseconds a frame. In User-Mode Linux that of its address space: its code, and the
+    /// way to the guest's kernel and back at each system call and page fault. On the board that of its threads, what the
+    /// kernel does at their system calls included.
     pub program_ms: f64,
-    /// The part of it that was spent in the program's code, milliseconds a frame; the host guesses this from its ticks.
+    /// The part of it that was spent in the program's code, milliseconds a frame; guessed from ticks of a clock.
     pub user_ms: f64,
-    /// Time of the guest's whole kernel, milliseconds a frame.
-    pub kernel_ms: f64,
+    /// Time of the guest's whole kernel, milliseconds a frame, where the host can tell.
+    pub kernel_ms: Option<f64>,
     /// Share of frames that the display read from the client's own buffer.
     pub zero_copy: f64,
     /// Median time from the client's commit to the screen, milliseconds.
@@ -90,10 +91,36 @@ struct Seen {
     trouble: Option<String>,
 }
 
+/// What a process had used at a mark, as its guest's kernel told.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    user: Duration,
+    system: Duration,
+    uptime: Duration,
+}
+
+impl Used {
+    /// Of user and system time in hundredths of a second (`USER_HZ`), and the uptime in seconds.
+    fn parse(user: &str, system: &str, uptime: &str) -> Option<Self> {
+        let ticks = |text: &str| Some(Duration::from_millis(text.parse::<u64>().ok()?.checked_mul(10)?));
+        let uptime = Duration::try_from_secs_f64(uptime.parse().ok()?).ok()?;
+        Some(Used { user: ticks(user)?, system: ticks(system)?, uptime })
+    }
+}
+
+/// What the measured window took.
+struct Spent {
+    wall: Duration,
+    program: Duration,
+    user: Duration,
+    kernel: Option<Duration>,
+}
+
 /// Follows a guest's output and takes times at its marks.
 #[derive(Debug, Default)]
 pub struct Watch {
     seen: HashMap<String, Seen>,
+    used: HashMap<String, Used>,
 }
 
 impl Watch {
@@ -105,6 +132,10 @@ impl Watch {
             ["@begun", name, frame, pid] => {
                 let seen = self.of(name);
                 (seen.begun, seen.pid) = (frame.parse().ok(), pid.parse().ok());
+            }
+            ["@used", mark, user, system, uptime] => {
+                let used = Used::parse(user, system, uptime);
+                self.used.extend(used.map(|used| ((*mark).to_owned(), used)));
             }
             ["@done", name, frame] => self.of(name).ended = frame.parse().ok(),
             ["@resident", name, kib] => self.of(name).resident_kib = kib.parse().unwrap_or(0.0),
@@ -141,6 +172,22 @@ impl Watch {
         }
     }
 
+    /// The window from one mark to the other, by the guest's own word where it counted, else by the host's.
+    fn spent(&self, name: &str, seen: &Seen, outcome: &Outcome) -> Result<Spent, String> {
+        let (begin, end) = (format!("{name}-begin"), format!("{name}-end"));
+        if let (Some(begin), Some(end)) = (self.used.get(&begin), self.used.get(&end)) {
+            let user = end.user.saturating_sub(begin.user);
+            let system = end.system.saturating_sub(begin.system);
+            let wall = end.uptime.saturating_sub(begin.uptime);
+            return Ok(Spent { wall, program: user + system, user, kernel: None });
+        }
+        let between = outcome.between(&begin, &end).map_err(|error| error.to_string())?;
+        let program = between.processes.iter().find(|process| Some(process.pid) == seen.pid);
+        let program = program.ok_or("its process was not found on the host")?.used;
+        let kernel = Some(between.kernel.run);
+        Ok(Spent { wall: between.wall, program: program.run, user: program.user, kernel })
+    }
+
     fn cost(&self, run: Run, size: Size, outcome: &Outcome) -> Result<Cost, String> {
         let name = run.name();
         let seen = self.seen.get(&name).ok_or("it was never started")?;
@@ -154,15 +201,7 @@ impl Watch {
             let trouble = seen.trouble.as_deref().unwrap_or("there was no steady state");
             return Err(format!("{trouble}{}", said()));
         };
-        let between = outcome
-            .between(&format!("{name}-begin"), &format!("{name}-end"))
-            .map_err(|error| error.to_string())?;
-        let program = between
-            .processes
-            .iter()
-            .find(|process| Some(process.pid) == seen.pid)
-            .ok_or("its process was not found on the host")?
-            .used;
+        let spent = self.spent(&name, seen, outcome)?;
         let text = outcome.text(&format!("{name}.json")).unwrap_or_default();
         let mut report: Value =
             serde_json::from_str(&text).map_err(|_| format!("the client gave no report{}", said()))?;
@@ -170,7 +209,9 @@ impl Watch {
             report = video.take();
         }
         let got = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
-        if matches!(run.scene, Scene::Heap | Scene::Shm) && got("size") != size.to_string() {
+        if matches!(run.scene, Scene::Heap | Scene::Shm | Scene::Negotiated)
+            && got("size") != size.to_string()
+        {
             return Err(format!("the client was {} and not {size}", got("size")));
         }
         if run.path().is_some_and(|path| got("path") != path) {
@@ -189,11 +230,11 @@ impl Watch {
         let least = || (1.0 - zero_copy) * picture_bytes(&got("size"));
         Ok(Cost {
             frames,
-            seconds: between.wall.as_secs_f64(),
+            seconds: spent.wall.as_secs_f64(),
             fps: number("fps"),
-            program_ms: ms(program.run),
-            user_ms: ms(program.user),
-            kernel_ms: ms(between.kernel.run),
+            program_ms: ms(spent.program),
+            user_ms: ms(spent.user),
+            kernel_ms: spent.kernel.map(ms),
             zero_copy,
             latency_ms: number("latency_median_ms"),
             copied_bytes: copied(&frames_text).unwrap_or_else(least),
@@ -202,6 +243,29 @@ impl Watch {
             start_ms: shown.map(|started| number("first_presented_ms") - started * 1e3),
         })
     }
+}
+
+/// Of the rounds of each compositor and scene the one whose processor time is the median; the lower of two. In the order in
+/// which they came first.
+pub fn medians(rounds: Vec<Measured>) -> Vec<Measured> {
+    let mut groups: Vec<Vec<Measured>> = Vec::new();
+    for measured in rounds {
+        match groups.iter_mut().find(|group| {
+            group.first().is_some_and(|it| (it.name, it.scene) == (measured.name, measured.scene))
+        }) {
+            Some(group) => group.push(measured),
+            None => groups.push(vec![measured]),
+        }
+    }
+    groups.into_iter().filter_map(median).collect()
+}
+
+/// Rounds that did not run count as the dearest, so that the reason is told when most did not.
+fn median(mut group: Vec<Measured>) -> Option<Measured> {
+    let program = |measured: &Measured| measured.cost().map_or(f64::INFINITY, |cost| cost.program_ms);
+    group.sort_by(|a, b| program(a).total_cmp(&program(b)));
+    let middle = group.len().checked_sub(1)? / 2;
+    Some(group.swap_remove(middle))
 }
 
 /// Bytes of a picture of `WxH` with four a pixel.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use heapwright_tests::vkms;
+use heapwright_tests::{displays, vkms};
 
 /// Seconds between the client's first word and the measured window.
 const WARM_UP: u64 = 2;
@@ -40,11 +40,17 @@ pub enum Scene {
     Video,
     /// Twenty small windows of shared memory, of which one moves.
     Windows,
+    /// A fullscreen client that only commits, in buffers that it negotiated for.
+    Negotiated,
 }
 
 impl Scene {
+    /// Those that are shown on a virtual display.
+    pub const VIRTUAL: [Scene; 4] = [Scene::Heap, Scene::Shm, Scene::Video, Scene::Windows];
+    /// Those that are shown on the board: no copy, and a copy.
+    pub const BOARD: [Scene; 2] = [Scene::Negotiated, Scene::Shm];
     /// All of them.
-    pub const ALL: [Scene; 4] = [Scene::Heap, Scene::Shm, Scene::Video, Scene::Windows];
+    const ALL: [Scene; 5] = [Scene::Heap, Scene::Shm, Scene::Video, Scene::Windows, Scene::Negotiated];
 
     /// In names of files.
     pub fn name(self) -> &'static str {
@@ -53,6 +59,7 @@ impl Scene {
             Scene::Shm => "shm",
             Scene::Video => "video",
             Scene::Windows => "windows",
+            Scene::Negotiated => "negotiated",
         }
     }
 
@@ -63,6 +70,7 @@ impl Scene {
             Scene::Shm => "fullscreen client, wl_shm",
             Scene::Video => "video in a window of 1280x720, controls on a subsurface",
             Scene::Windows => "20 windows of wl_shm, one of which moves",
+            Scene::Negotiated => "fullscreen client, negotiated buffers",
         }
     }
 
@@ -72,6 +80,7 @@ impl Scene {
         match self {
             Scene::Heap => format!("{paint} --fullscreen --still"),
             Scene::Shm => format!("{paint} --fullscreen --still --shm"),
+            Scene::Negotiated => format!("{paint} --fullscreen --still --negotiate"),
             Scene::Video => format!("heapwright-video --size 1280x720 --stay {stay} --tell {TELL} --json"),
             // Those that lie below others are never presented, so that nothing tells when all are there.
             Scene::Windows => format!(
@@ -123,7 +132,7 @@ pub const COMPOSITORS: [Compositor; 8] = [
     Compositor {
         name: "weston-gl",
         title: "weston, GL (llvmpipe)",
-        scenes: &Scene::ALL,
+        scenes: &Scene::VIRTUAL,
         start: "env LD_LIBRARY_PATH=$libdrm weston --backend=drm --renderer=gl --drm-device=$card \
             --continue-without-input --shell=$shell --idle-time=0 --config=/tmp/weston.ini",
         prepare: "",
@@ -154,7 +163,7 @@ pub const COMPOSITORS: [Compositor; 8] = [
     Compositor {
         name: "sway-gles",
         title: "sway, GLES (llvmpipe)",
-        scenes: &Scene::ALL,
+        scenes: &Scene::VIRTUAL,
         start: "env LD_LIBRARY_PATH=$libdrm WLR_RENDERER=gles2 WLR_RENDERER_ALLOW_SOFTWARE=1 \
             WLR_LIBINPUT_NO_DEVICES=1 WLR_DRM_DEVICES=$device sway --unsupported-gpu --config /tmp/sway",
         prepare: "",
@@ -162,11 +171,14 @@ pub const COMPOSITORS: [Compositor; 8] = [
     Compositor {
         name: FLIP,
         title: "bare page flips",
-        scenes: &[Scene::Heap],
+        scenes: &[Scene::Heap, Scene::Negotiated],
         start: "$client",
         prepare: "",
     },
 ];
+
+/// Those that the board's root has.
+const ON_BOARD: [&str; 3] = ["heapwright", "weston-pixman", FLIP];
 
 /// The loop that flips pages and does nothing else.
 pub const FLIP: &str = "flip";
@@ -178,22 +190,31 @@ pub struct Run {
     pub compositor: &'static Compositor,
     /// What.
     pub scene: Scene,
+    /// For which time.
+    pub round: u32,
 }
 
 impl Run {
-    /// All that can be measured of these scenes, the scenes one after the other.
+    /// All that can be measured of these scenes on a virtual display, the scenes one after the other.
     pub fn all(scenes: &[Scene]) -> Vec<Run> {
         let of = |scene: &Scene| {
             let scene = *scene;
             let able = COMPOSITORS.iter().filter(move |compositor| compositor.scenes.contains(&scene));
-            able.map(move |compositor| Run { compositor, scene })
+            able.map(move |compositor| Run { compositor, scene, round: 0 })
         };
         scenes.iter().flat_map(of).collect()
     }
 
+    /// All that can be measured on the board, everybody once before anybody again.
+    pub fn on_board(rounds: u32) -> Vec<Run> {
+        let mut all = Run::all(&Scene::BOARD);
+        all.retain(|run| ON_BOARD.contains(&run.compositor.name));
+        (0..rounds).flat_map(|round| all.iter().map(move |run| Run { round, ..*run })).collect()
+    }
+
     /// Of files and marks.
     pub fn name(self) -> String {
-        format!("{}-{}", self.compositor.name, self.scene.name())
+        format!("{}-{}-{}", self.compositor.name, self.scene.name(), self.round)
     }
 
     /// The `path` of the client's report, where there is but one right one.
@@ -201,15 +222,37 @@ impl Run {
         match self.scene {
             _ if self.compositor.name == FLIP => Some("page flips"),
             Scene::Heap => Some("linux-dmabuf"),
+            Scene::Negotiated => Some("negotiated"),
             Scene::Shm | Scene::Windows => Some("wl_shm"),
             Scene::Video => None,
         }
     }
 }
 
-/// Shell functions and the display.
-const PRELUDE: &str = r#"
+/// Shell: a virtual display, whose guest's processor times the host takes.
+const VIRTUAL: &str = r#"
 make_vkms vkms-bench 2
+connector=Virtual-1
+mark() { # NAME
+    lab-mark $1
+}
+"#;
+
+/// Shell: the board's display, where the guest's kernel counts each process' time: user and system, in hundredths of a
+/// second, of all its threads.
+const BOARD: &str = r#"
+device=$(node pl111)
+card=${device##*/}
+connector=$(ls /sys/class/drm | sed -n "s,^$card-,,p")
+mark() { # NAME
+    set -- $1 $(sed 's,.*) ,,' /proc/$pid/stat)
+    read now _ </proc/uptime
+    echo "@used $1 ${13} ${14} $now"
+}
+"#;
+
+/// Shell functions.
+const PRELUDE: &str = r#"
 client=/tmp/client
 export device size card libdrm shell
 cat >/tmp/weston.ini <<END
@@ -222,7 +265,7 @@ animation=none
 startup-animation=none
 locking=false
 [output]
-name=Virtual-1
+name=$connector
 mode=$size
 [autolaunch]
 path=$client
@@ -266,10 +309,10 @@ measure() { # NAME COMMAND...
             if [ -z "$begun" ] && [ $now -ge $begin ]; then
                 pid=$(cat /tmp/pid)
                 begun=$count due=$((now + seconds + 1))
-                lab-mark $name-begin && echo "@begun $name $count $pid"
+                mark $name-begin && echo "@begun $name $count $pid"
             elif [ -n "$begun" ] && [ -n "$due" ] && [ $now -ge $due ]; then
                 due=
-                lab-mark $name-end && echo "@done $name $count"
+                mark $name-end && echo "@done $name $count"
                 sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/@resident $name \1/p;s/^RssAnon:[^0-9]*\([0-9]*\) kB/@anonymous $name \1/p" /proc/$pid/status
                 # What it says of itself, if it is ours.
                 WAYLAND_DISPLAY=$(cat /tmp/socket) heapwright msg frames --last 60 --json >$LAB_OUT/$name.frames 2>/dev/null
@@ -295,15 +338,24 @@ measure() { # NAME COMMAND...
 }
 "#;
 
-/// The script that measures `runs` one after the other; newer libraries for the GPU's renderers are at `libdrm`.
+/// The script that measures `runs` on a virtual display one after the other; newer libraries for the GPU's renderers are at
+/// `libdrm`.
 pub fn script(runs: &[Run], size: Size, seconds: u64, libdrm: &str) -> String {
+    let display = format!("libdrm={libdrm}\n{}{VIRTUAL}", vkms::SHELL);
+    measured(runs, size, seconds, &display)
+}
+
+/// The script that measures `runs` on the board one after the other.
+pub fn board_script(runs: &[Run], seconds: u64) -> String {
+    measured(runs, Size::Small, seconds, &format!("{}{BOARD}", displays::SHELL))
+}
+
+fn measured(runs: &[Run], size: Size, seconds: u64, display: &str) -> String {
     // Two words of a slow client more than the window takes.
     let stay = WARM_UP + seconds + 10;
     let patience = stay + 40;
-    let mut script = format!(
-        "size={size} seconds={seconds} warm_up={WARM_UP} patience={patience} libdrm={libdrm}\n{}{PRELUDE}",
-        vkms::SHELL
-    );
+    let mut script =
+        format!("size={size} seconds={seconds} warm_up={WARM_UP} patience={patience}\n{display}{PRELUDE}");
     for run in runs {
         let Compositor { start, prepare, .. } = run.compositor;
         let name = run.name();
@@ -313,7 +365,7 @@ pub fn script(runs: &[Run], size: Size, seconds: u64, libdrm: &str) -> String {
             _ => run.scene.client(stay),
         };
         let prepare = if size == Size::Small { "" } else { prepare };
-        let shell = if matches!(run.scene, Scene::Heap | Scene::Shm) { "kiosk" } else { "desktop" };
+        let shell = if matches!(run.scene, Scene::Video | Scene::Windows) { "desktop" } else { "kiosk" };
         script.push_str(&format!(
             "cat >$client <<'END'\n#!/bin/sh\nunset LD_LIBRARY_PATH\necho $WAYLAND_DISPLAY >/tmp/socket\n{prepare}\n\
              {program} >$LAB_OUT/{name}.json 2>/tmp/tell\nkill $stills\necho reported >/tmp/tell\nEND\n\

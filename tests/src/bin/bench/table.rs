@@ -49,14 +49,14 @@ pub fn render(all: &[Measured]) -> String {
             // Only ours counts; of the others it is the least that can be.
             let least = if measured.name == OURS || cost.copied_bytes == 0.0 { "" } else { ">" };
             let copied = format!("{least}{:.0}", cost.copied_bytes / 1024.0);
+            let kernel = cost.kernel_ms.map_or("-".to_owned(), |kernel| format!("{kernel:.3}"));
             let _ = writeln!(
                 text,
-                "{:<22} {:>7.3} {:>6} {:>7.3} {:>7.3} {:>6.1} {:>5.0}% {:>8.1} {copied:>8} {:>8.1} {:>8.1} {start:>6} {:>6}",
+                "{:<22} {:>7.3} {:>6} {:>7.3} {kernel:>7} {:>6.1} {:>5.0}% {:>8.1} {copied:>8} {:>8.1} {:>8.1} {start:>6} {:>6}",
                 measured.title,
                 cost.program_ms,
                 ratio(cost.program_ms, ours),
                 cost.user_ms,
-                cost.kernel_ms,
                 cost.fps,
                 cost.zero_copy * 100.0,
                 cost.latency_ms,
@@ -73,10 +73,11 @@ pub fn render(all: &[Measured]) -> String {
         text.push('\n');
     }
     text.push_str(
-        "program: processor time of the program, its way to the guest's kernel and back included; of it, user: in its own \
-         code, as the\nhost's ticks tell. kernel: all of the guest's kernel, for every process and the display. latency: \
-         median, from the client's\ncommit to the screen. copied: drawn into the screen's own buffer a frame; of others, the \
-         least that it can be. start:\nmilliseconds from exec to the client's first frame on the screen.\n",
+        "program: processor time of the program, its system calls included (in User-Mode Linux only the way to them and \
+         back); of it, user:\nin its own code, as ticks of a clock tell. kernel: all of the guest's kernel, for every process \
+         and the display. latency: median,\nfrom the client's commit to the screen. copied: drawn into the screen's own \
+         buffer a frame; of others, the least that it can be.\nstart: milliseconds from exec to the client's first frame on \
+         the screen.\n",
     );
     text
 }
@@ -92,7 +93,33 @@ fn find<'a>(all: &'a [Measured], size: &str, scene: &str, name: &str) -> Option<
     all.iter().find(|it| it.size == size && it.scene == scene && it.name == name)?.cost()
 }
 
-/// What can't be true, or must not be.
+/// Most memory that a session on the board may have resident, MiB.
+const BOARD_RESIDENT_MIB: f64 = 24.0;
+
+/// What can't be true on the board, or must not be.
+pub fn board_checks(all: &[Measured]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for measured in all {
+        let (title, scene) = (measured.title, measured.scene);
+        let Some(cost) = measured.cost() else {
+            wrong.push(format!("{title}, {scene} must run"));
+            continue;
+        };
+        let expected = if scene == "negotiated" { 1.0 } else { 0.0 };
+        if (cost.zero_copy - expected).abs() > 0.05 {
+            wrong.push(format!("{title}, {scene}: {:.1} % zero-copy", cost.zero_copy * 100.0));
+        }
+        if measured.name == OURS && cost.resident_mib >= BOARD_RESIDENT_MIB {
+            wrong.push(format!(
+                "{title}, {scene}: {:.1} MiB resident, more than {BOARD_RESIDENT_MIB}",
+                cost.resident_mib
+            ));
+        }
+    }
+    wrong
+}
+
+/// What can't be true on a virtual display, or must not be.
 pub fn checks(all: &[Measured]) -> Vec<String> {
     let mut wrong = Vec::new();
     for measured in all {
@@ -127,7 +154,7 @@ pub fn checks(all: &[Measured]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Cost;
+    use crate::measure::{Cost, medians};
 
     fn measured(name: &'static str, program_ms: f64, zero_copy: f64) -> Measured {
         let result = Outcomes::Cost(Cost {
@@ -136,7 +163,7 @@ mod tests {
             fps: 60.0,
             program_ms,
             user_ms: program_ms / 2.0,
-            kernel_ms: 0.5,
+            kernel_ms: Some(0.5),
             zero_copy,
             latency_ms: 16.0,
             copied_bytes: (1.0 - zero_copy) * 4096.0,
@@ -171,5 +198,34 @@ mod tests {
         assert_eq!(checks(&all).len(), 2);
         let slow = [measured(OURS, 0.5, 1.0), measured("x", 17.8, 0.0)];
         assert!(checks(&slow)[0].contains("8.5 s of one processor"), "{:?}", checks(&slow));
+    }
+
+    #[test]
+    fn of_several_rounds_the_median_is_told_and_of_a_majority_that_failed_why() {
+        let failed = || of("peer", Outcomes::Reason("it ended with 1".to_owned()));
+        let rounds = vec![
+            measured(OURS, 0.3, 1.0),
+            failed(),
+            measured(OURS, 0.1, 1.0),
+            failed(),
+            measured(OURS, 0.2, 1.0),
+            measured("peer", 0.4, 0.0),
+        ];
+        let told = medians(rounds);
+        let program: Vec<_> =
+            told.iter().map(|it| (it.name, it.cost().map(|cost| cost.program_ms))).collect();
+        assert_eq!(program, [(OURS, Some(0.2)), ("peer", None)]);
+    }
+
+    #[test]
+    fn on_the_board_what_is_negotiated_is_not_copied_and_shared_memory_is() {
+        let scene = |scene, zero_copy| Measured { scene, ..measured(OURS, 0.5, zero_copy) };
+        assert_eq!(board_checks(&[scene("negotiated", 1.0), scene("shm", 0.0)]), Vec::<String>::new());
+        assert_eq!(board_checks(&[scene("negotiated", 0.0), scene("shm", 1.0)]).len(), 2);
+        let mut large = measured(OURS, 0.5, 0.0);
+        if let Outcomes::Cost(cost) = &mut large.result {
+            cost.resident_mib = 24.5;
+        }
+        assert_eq!(board_checks(&[large])[0], "heapwright, shm: 24.5 MiB resident, more than 24");
     }
 }
