@@ -30,20 +30,28 @@ pub struct Record {
     pub why: Vec<String>,
 }
 
+/// Most kinds of buffers that are listed: clients come and go for months, and each may have as many kinds as it likes.
+const MOST: usize = 256;
+
 /// What was allocated, where and why.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// One entry for each kind of buffer.
+    /// One entry for each kind of buffer, the first 256 of them.
     pub buffers: Vec<Record>,
+    /// Buffers of other kinds.
+    pub unlisted: u64,
 }
 
 impl Report {
     /// Adds a record, counting it with its likes.
     pub fn add(&mut self, record: Record) {
         let like = |other: &&mut Record| Record { count: record.count, ..(**other).clone() } == record;
-        match self.buffers.iter_mut().find(like) {
-            Some(known) => known.count += record.count,
-            None => self.buffers.push(record),
+        if let Some(known) = self.buffers.iter_mut().find(like) {
+            known.count += record.count;
+        } else if self.buffers.len() < MOST {
+            self.buffers.push(record);
+        } else {
+            self.unlisted += record.count;
         }
     }
 
@@ -81,6 +89,9 @@ impl fmt::Display for Report {
                 writeln!(f, "    {line}")?;
             }
         }
+        if self.unlisted > 0 {
+            writeln!(f, "and {} buffers of other kinds", self.unlisted)?;
+        }
         Ok(())
     }
 }
@@ -89,9 +100,8 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    #[test]
-    fn like_buffers_are_counted_and_others_listed() {
-        let record = |pitch| Record {
+    fn record(pitch: u64) -> Record {
+        Record {
             owner: "client 7".into(),
             count: 1,
             size: "64x64".into(),
@@ -101,7 +111,23 @@ mod tests {
             heap: "system".into(),
             names: Vec::new(),
             why: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn however_many_kinds_there_are_the_report_stays_small_and_says_so() {
+        let mut report = Report::default();
+        for pitch in 0..1000 {
+            report.add(record(pitch));
+        }
+        report.add(record(0));
+        assert_eq!((report.buffers.len(), report.unlisted), (256, 744));
+        assert_eq!(report.buffers[0].count, 2);
+        assert!(report.to_string().ends_with("\nand 744 buffers of other kinds\n"));
+    }
+
+    #[test]
+    fn like_buffers_are_counted_and_others_listed() {
         let mut report = Report::default();
         for pitch in [256, 256, 512, 256] {
             report.add(record(pitch));
