@@ -280,7 +280,7 @@ impl Window<'_> {
             }
             // Who negotiates is told by `changed`.
             let news = std::mem::take(&mut client.feedback.news) && self.negotiator.is_none();
-            if client.size.unwrap_or(args.size) != self.asked || news {
+            if self.size(client) != self.asked || news {
                 self.ask(queue, client)?;
             }
             if client.frame_due {
@@ -293,6 +293,10 @@ impl Window<'_> {
             if args.tell.is_some_and(passed) {
                 // Nobody need listen.
                 let _ = writeln!(std::io::stderr().lock(), "presented {}", client.report.presented);
+            }
+            if args.resize.is_some_and(passed) && !fullscreen {
+                // The choice is ours, whatever the compositor said last.
+                client.size = None;
             }
             if args.toggle.is_some_and(passed) {
                 fullscreen = !fullscreen;
@@ -308,9 +312,15 @@ impl Window<'_> {
         Ok(())
     }
 
+    /// The size that the window has now.
+    fn size(&self, client: &Client) -> (u32, u32) {
+        client.size.unwrap_or_else(|| self.args.size_at(client.report.presented))
+    }
+
     /// Asks for buffers of the size that the window has now, or makes them.
     fn ask(&mut self, queue: &mut EventQueue<Client>, client: &mut Client) -> Result<(), Failed> {
-        let size = client.size.unwrap_or(self.args.size);
+        let size = self.size(client);
+        client.report.sizes += u64::from(size != self.asked);
         self.asked = size;
         client.feedback.news = false;
         let Some(negotiator) = &self.negotiator else {

@@ -62,6 +62,9 @@ pub struct Args {
     /// Change between fullscreen and a window at every so many presented frames.
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
     pub toggle: Option<u64>,
+    /// Take another size at every so many presented frames: three quarters of the first, half of it, the first again.
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub resize: Option<u64>,
     /// Move a band over a picture that stays, and repaint only what each buffer lacks.
     #[arg(long, conflicts_with = "still")]
     pub band: bool,
@@ -97,6 +100,18 @@ impl Args {
     #[must_use]
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
+    }
+
+    /// Size of the window when so many frames were presented, where the choice is ours.
+    #[must_use]
+    pub fn size_at(&self, presented: u64) -> (u32, u32) {
+        let quarters = match self.resize.map_or(0, |every| presented / every % 3) {
+            0 => 4,
+            1 => 3,
+            _ => 2,
+        };
+        let part = |side: u32| (side * quarters / 4).max(1);
+        (part(self.size.0), part(self.size.1))
     }
 }
 

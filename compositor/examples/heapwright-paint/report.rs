@@ -22,6 +22,8 @@ pub struct Report {
     pub pitch: u64,
     /// Pixels, `WxH`.
     pub size: String,
+    /// Sizes that the window had, one after the other.
+    pub sizes: u64,
     /// Buffers in turn.
     pub buffers: usize,
     /// Commits made.
