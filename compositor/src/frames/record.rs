@@ -119,6 +119,7 @@ impl Drawn<'_> {
         known: &Known,
         not_lent: &mut dyn FnMut() -> Option<Refusal>,
         scaled: bool,
+        short: &dyn Fn() -> bool,
     ) -> Option<Verdict> {
         let kind = known.kind;
         let state = self.states.element_render_state(id.clone())?;
@@ -142,6 +143,7 @@ impl Drawn<'_> {
         let facts = Facts {
             kind,
             not_lent: (kind == Kind::SharedMemory).then(not_lent).flatten(),
+            short: short(),
             screen_is_memory: self.memory,
             refused,
             scaled,
@@ -218,7 +220,9 @@ impl Heapwright {
             },
         };
         let mut not_lent = || *kept.get_or_insert_with(|| (drawn.not_lent)(buffer));
-        let verdict = drawn.verdict(&id, &known, &mut not_lent, is_scaled(&state, drawn.scale));
+        let scaled = is_scaled(&state, drawn.scale);
+        let short = || self.is_without_display(surface);
+        let verdict = drawn.verdict(&id, &known, &mut not_lent, scaled, &short);
         let Some(verdict) = verdict else { return false };
         let damage = state
             .damage_since(since)

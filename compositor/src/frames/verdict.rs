@@ -22,6 +22,8 @@ pub struct Facts {
     pub kind: Kind,
     /// Of shared memory: why it is not lent to the display.
     pub not_lent: Option<Refusal>,
+    /// Its buffers are not what the display reads, for want of such memory when they were asked for.
+    pub short: bool,
     /// The output is memory: there is no display.
     pub screen_is_memory: bool,
     /// What stopped Smithay's assignment of planes, if it says so.
@@ -43,6 +45,8 @@ pub enum Reason {
     ScreenIsMemory,
     /// Shared memory that the display does not read.
     SharedMemory(Refusal),
+    /// There was no memory for buffers that the display reads.
+    Short,
     /// Nothing to read.
     Colour,
     /// Format or modifier.
@@ -74,6 +78,7 @@ impl Facts {
         }
         match (self.kind, self.refused) {
             (Kind::Colour, _) => Reason::Colour,
+            _ if self.short => Reason::Short,
             (_, Some(RenderingReason::FormatUnsupported)) => Reason::Format,
             (_, Some(RenderingReason::ScanoutFailed)) => Reason::Refused { scaled: self.scaled },
             (_, None) if self.beneath => Reason::Beneath,
@@ -88,6 +93,9 @@ impl std::fmt::Display for Reason {
         match self {
             Reason::ScreenIsMemory => f.write_str("the screen is memory: all is composed into it"),
             Reason::SharedMemory(refusal) => refusal.fmt(f),
+            Reason::Short => f.write_str(
+                "memory that the display reads was short when its buffers were asked for; the client is told when there is some",
+            ),
             Reason::Colour => f.write_str("it is one colour, without memory to read"),
             Reason::Format => f.write_str("no plane takes its format and modifier"),
             Reason::Refused { scaled: false } => f.write_str("the display refused it in a test of the frame"),
@@ -125,6 +133,7 @@ mod tests {
         let open = Facts {
             kind: Kind::DmaBuf,
             not_lent: None,
+            short: false,
             screen_is_memory: false,
             refused: None,
             scaled: false,
@@ -139,6 +148,7 @@ mod tests {
             (open, Reason::NotAlone),
             (Facts { screen_is_memory: true, not_lent, ..open }, Reason::ScreenIsMemory),
             (Facts { not_lent, refused: failed, ..open }, Reason::SharedMemory(Refusal::Pages)),
+            (Facts { short: true, refused: failed, beneath: true, ..open }, Reason::Short),
             (Facts { kind: Kind::SharedMemory, beneath: true, ..open }, Reason::Beneath),
             (Facts { kind: Kind::Colour, beneath: true, ..open }, Reason::Colour),
             (Facts { refused: format, beneath: true, ..open }, Reason::Format),

@@ -19,6 +19,7 @@ use smithay::reexports::wayland_server::{
 use super::{
     Question, Refusal, Statement,
     answer::{Outcomes, halves},
+    question::DISPLAY,
 };
 use crate::{
     client::ClientState,
@@ -53,6 +54,8 @@ struct Inner {
     /// The display that was asked about then.
     display: Option<String>,
     degraded: bool,
+    /// The display was left out for want of memory, and the client has no other answer since.
+    without_display: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,7 +66,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl AllocationData {
     fn new(surface: Option<WlSurface>, question: Question) -> Self {
         let waiting = VecDeque::from([question.clone()]);
-        let inner = Inner { question, waiting, settled: None, display: None, degraded: false };
+        let inner = Inner {
+            question,
+            waiting,
+            settled: None,
+            display: None,
+            degraded: false,
+            without_display: false,
+        };
         AllocationData { surface: surface.map(|surface| surface.downgrade()), inner: Mutex::new(inner) }
     }
 
@@ -80,18 +90,28 @@ impl AllocationData {
         inner.waiting.pop_front()
     }
 
-    /// A question was answered, with this display in mind: who is satisfied, or nothing.
+    /// A question was answered, with this display in mind: who is satisfied, or nothing. `missed` are those who could have
+    /// been, had there been memory; `None` where there was enough.
     pub(super) fn answered(
         &self,
         question: Question,
         display: Option<String>,
         outcomes: Option<Outcomes>,
-        degraded: bool,
+        missed: Option<&[String]>,
     ) {
         let mut inner = lock(&self.inner);
         inner.display = display;
+        // With nothing in its place, the buffers of the answer before are still shown.
+        if outcomes.is_some() {
+            inner.without_display = missed.is_some_and(|names| names.iter().any(|name| name == DISPLAY));
+        }
         inner.settled = Some((question, outcomes));
-        inner.degraded = degraded;
+        inner.degraded = missed.is_some();
+    }
+
+    /// Whether its buffers are not what the display reads because there was no memory for such.
+    pub(super) fn is_without_display(&self) -> bool {
+        lock(&self.inner).without_display
     }
 
     /// The last question with its answer, unless another waits or a change was told already.

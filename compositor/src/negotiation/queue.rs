@@ -13,7 +13,7 @@ use smithay::reexports::{
     },
     wayland_server::{DisplayHandle, Resource as _, backend::ClientId, protocol::wl_surface::WlSurface},
 };
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     AllocationData, Question, Told,
@@ -132,11 +132,14 @@ impl Heapwright {
             debug!(%error, "nothing for a client");
         }
         let resolution = result.as_ref().ok().map(|allocated| outcomes(&allocated.resolution));
-        let degraded = result.as_ref().map_or(true, |allocated| allocated.degraded.is_some());
+        let missed = match &result {
+            Ok(allocated) => allocated.degraded.as_ref().map(|degraded| degraded.dropped.clone()),
+            Err(_) => Some(Vec::new()),
+        };
         if let Some(data) = allocation.data::<AllocationData>().filter(|_| allocation.is_alive()) {
             Told::of(result).send(&allocation);
             let now = self.want(&question, data);
-            data.answered(question, display_in(&want), resolution, degraded);
+            data.answered(question, display_in(&want), resolution, missed.as_deref());
             if now.is_some_and(|now| now.participants != want.participants) {
                 // Our side has changed while the question was answered.
                 self.reconsider_one(&allocation, data);
@@ -157,6 +160,12 @@ impl Heapwright {
         surface: Option<&WlSurface>,
     ) -> Option<heapwright_alloc::solver::problem::Participant> {
         self.memory.plane(self.aim_of(surface?)?, DISPLAY)
+    }
+
+    /// Whether a surface's buffers are not what its display reads only because there was no memory for such.
+    pub(crate) fn is_without_display(&self, surface: &WlSurface) -> bool {
+        let mut live = self.negotiations.live.iter().filter_map(|it| it.data::<AllocationData>());
+        live.any(|data| data.is_without_display() && data.surface().as_ref() == Some(surface))
     }
 
     /// Something changed for a surface: tells its negotiations to ask again, if the answer would be another.
@@ -180,6 +189,9 @@ impl Heapwright {
         };
         let moved = data.display() != display_in(&want);
         if let Some(change) = change(before.as_deref(), &now, moved) {
+            if data.is_degraded() {
+                info!(?change, size = %want.size, "there is memory again for what a client went without: it is told");
+            }
             data.told_of_change();
             allocation.changed(change);
         }
