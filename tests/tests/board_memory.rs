@@ -207,7 +207,7 @@ fn with_a_pool_too_small_for_two_frames_the_screen_is_lit_with_less_and_it_is_sa
         "paint small
         heapwright msg output HDMI-A-1 --mode 1024x768 2>larger && exit 6
         # Other frames follow: this is no picture that stands still.
-        heapwright-paint --frames 20 --json >moving.json
+        timeout 60 heapwright-paint --frames 20 --json >moving.json || exit 6
         end
         heapwright session --mode 1024x768 2>strict; echo $? >code",
     );
