@@ -143,7 +143,7 @@ impl Drawn<'_> {
         let facts = Facts {
             kind,
             not_lent: (kind == Kind::SharedMemory).then(not_lent).flatten(),
-            short: short(),
+            short: kind == Kind::DmaBuf && short(),
             screen_is_memory: self.memory,
             refused,
             scaled,
