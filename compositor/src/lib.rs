@@ -22,6 +22,7 @@
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
 //! | [`mod@explain`] | where buffers go on this machine, and why |
+//! | [`kiosk`] | a page for who builds a kiosk on a board: no code |
 //!
 //! Invariants:
 //! 1. A client can end only itself: nothing a client sends reaches a panic.
@@ -49,6 +50,8 @@ pub mod handlers;
 pub mod hidden;
 pub mod input;
 pub mod ipc;
+#[doc = include_str!("kiosk.md")]
+pub mod kiosk {}
 pub mod logging;
 pub mod memory;
 pub mod msg;
