@@ -17,7 +17,7 @@ use drm::{
 };
 use heapwright_alloc::{
     buffers::{Allocator, Buffer, Want},
-    constraints::Size,
+    constraints::{Fourcc, Size},
     devices::KmsDevice,
     heaps::{self, Root},
 };
@@ -102,6 +102,10 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     allocator.with_device(Arc::clone(&device));
     let mut screen = device.participant(u32::from(crtc), "screen");
     screen.required = true;
+    // What the framebuffers are made as. A format of fewer bytes would spare a pool that is small, and be chosen.
+    for alternative in screen.alternatives.iter_mut().flatten() {
+        alternative.options.retain(|option| option.format.allows(Fourcc::XRGB8888));
+    }
     let made = allocator.allocate(&Want {
         size: cli.size,
         participants: vec![screen],
