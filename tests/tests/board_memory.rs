@@ -141,7 +141,14 @@ fn the_answer_is_the_same_on_a_fresh_boot_where_luck_helps_and_after_memory_is_i
         free=$(awk '/MemFree/ { free = $2 } /CmaFree/ { print int((free - $2) / 1024) - 9 }' /proc/meminfo)
         yes "$(printf %04095d 0)" | head -c ${free}M | split -n r/2 - /run/pieces/half-
         rm /run/pieces/half-aa || exit 5
+        # What large pieces are left, somebody else has.
+        heapwright headless --size 640x480 -- heapwright-paint --size 1024x768 --buffers 16 --frames 1 \
+            --linger 300 --json >held.json &
+        session=$!
+        until_said held.json
         explained pieces 1024x768
+        kill -TERM $session
+        wait $session
         paint later
         end"#,
     );
@@ -161,6 +168,8 @@ fn the_answer_is_the_same_on_a_fresh_boot_where_luck_helps_and_after_memory_is_i
         assert_eq!(answer["pool"], "cma:reserved", "{answer:#}");
         assert_eq!(answer["heap"], fresh["answers"][0]["answer"]["heap"], "{answer:#}");
     }
+    let held = report(&outcome, "held.json");
+    assert!(held["heap"].as_str().is_some_and(|heap| heap.contains("(system)")), "{held}");
     let system = |told| matrix(told).into_iter().find(|(name, ..)| name == "system").map(|it| it.2);
     assert_eq!(system(&fresh).as_deref(), Some("accepts"), "by luck: {fresh:#}");
     assert_eq!(system(&pieces).as_deref(), Some("refuses"), "{pieces:#}");
