@@ -89,6 +89,8 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         .connectors()
         .iter()
         .filter_map(|handle| device.get_connector(*handle, true).ok())
+        // One for writing back is connected always, and is no display.
+        .filter(|connector| connector.interface() != connector::Interface::Writeback)
         .find(|connector| connector.state() == connector::State::Connected)
         .ok_or("nothing is connected")?;
     let mode = *connector

@@ -20,7 +20,7 @@ use smithay::{
         session::Session as _,
     },
     reexports::drm::{
-        Device as _, DriverCapability,
+        ClientCapability, Device as _, DriverCapability,
         control::{Device as _, Event, PageFlipEvent, connector},
     },
 };
@@ -109,6 +109,11 @@ fn take(state: &mut Heapwright, path: PathBuf, fd: DrmDeviceFd) -> Result<(), Km
 
 fn try_take(state: &mut Heapwright, path: &Path, fd: &DrmDeviceFd) -> Result<(), KmsError> {
     let not_kms = |source| KmsError::NotKms { path: path.to_owned(), source };
+    // Somebody may have left a connector for writing back on a CRTC; what is not seen can't be switched off, and then neither
+    // can the CRTC. A kernel that knows no such connectors has none.
+    for capability in [ClientCapability::Atomic, ClientCapability::WritebackConnectors] {
+        let _ = fd.set_client_capability(capability, true);
+    }
     // Its events are read by `read_events`.
     let (device, _) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
     info!(device = %path.display(), atomic = device.is_atomic(), "display device");
