@@ -4,4 +4,5 @@ pub mod displays;
 pub mod endurance;
 pub mod lab;
 pub mod photograph;
+pub mod report;
 pub mod vkms;

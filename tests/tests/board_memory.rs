@@ -8,6 +8,7 @@ use std::time::Duration;
 use heapwright_tests::{
     lab::{self, DeviceTree, Outcome, Scenario},
     photograph::Photograph,
+    report::report,
     vkms,
 };
 use serde_json::Value;
@@ -57,13 +58,6 @@ fn run(scenario: Scenario, script: &str) -> Outcome {
     let outcome = scenario.run(&format!("{SHELL}\n{script}")).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 fn text(outcome: &Outcome, name: &str) -> String {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use heapwright_tests::{
     displays,
     endurance::{self, Held},
-    lab::{self, Outcome},
+    lab,
     photograph::Photograph,
+    report::report,
     vkms,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[path = "../../compositor/examples/heapwright-paint/picture.rs"]
 mod picture;
@@ -27,13 +28,6 @@ until_told() { # PID TEXT: waits until the newest frame has such a line of the c
     until heapwright msg frames --last 1 | grep " $1\." | grep -q "$2"; do kill -0 $1 || exit 8; sleep 0.1; done
 }
 "#;
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
-}
 
 #[test]
 #[allow(clippy::expect_used, clippy::panic, reason = "a test's")]

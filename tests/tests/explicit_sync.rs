@@ -7,6 +7,7 @@ use std::time::Duration;
 use heapwright_tests::{
     displays,
     lab::{self, Outcome},
+    report::report,
 };
 use serde_json::Value;
 
@@ -29,13 +30,6 @@ fn guest(script: &str) -> Outcome {
     let outcome = scenario.run(&format!("{}{SHELL}\n{script}", displays::SHELL)).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 #[test]

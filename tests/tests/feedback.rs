@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use heapwright_tests::{
     lab::{self, Outcome},
+    report::report,
     vkms,
 };
 use serde_json::Value;
@@ -35,12 +36,6 @@ fn covered(path: &str, covered: &[u32]) -> Outcome {
         vkms::SHELL
     );
     scenario.run(&script).expect("a guest")
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome) -> Value {
-    let text = outcome.text("paint.json").unwrap_or_default();
-    serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{error}\n{text}\n{}", outcome.tail()))
 }
 
 #[test]

@@ -6,6 +6,7 @@ use heapwright_tests::{
     displays,
     lab::{self, LabError, Outcome},
     photograph::Photograph,
+    report::report,
     vkms,
 };
 use serde_json::Value;
@@ -64,13 +65,6 @@ fn session(script: &str) -> Outcome {
     let outcome = scenario.run(&format!("{}{WAIT}\n{script}", displays::SHELL)).expect("a guest");
     assert_eq!(outcome.code, 0, "{}", outcome.tail());
     outcome
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 /// How many pixels of a photograph are not those that `heapwright-paint` painted first.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use heapwright_tests::{
     displays::SHELL as NODE,
     lab::{self, Outcome, Scenario},
+    report::report,
     vkms,
 };
 use serde_json::{Value, json};
@@ -25,13 +26,6 @@ fn guest(scenario: Scenario, script: &str) -> Outcome {
 
 fn session(script: &str) -> Outcome {
     guest(lab::uml(), script)
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 #[test]

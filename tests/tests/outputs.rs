@@ -7,6 +7,7 @@ use heapwright_tests::{
     displays::SHELL as NODE,
     lab::{self, Outcome},
     photograph::Photograph,
+    report::report,
     vkms,
 };
 use serde_json::{Value, json};
@@ -78,13 +79,6 @@ fn two_connectors(script: &str) -> Outcome {
     assert!(outcome.output.contains("session ended with 0"), "{}", outcome.tail());
     assert!(!outcome.output.contains("panicked"), "{}", outcome.tail());
     outcome
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 /// The CRC of the picture of `heapwright-paint` over a whole screen of this size.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use heapwright_tests::{
     lab::{self, Outcome},
+    report::report,
     vkms,
 };
 use serde_json::Value;
@@ -52,13 +53,6 @@ stage() { # NAME: proofs of what is on the screen now, and how it came there
     heapwright msg frames --last 1 --json >$1.frames
 }
 "#;
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
-}
 
 fn last_crc(outcome: &Outcome, name: &str) -> Option<u32> {
     vkms::crcs(&outcome.text(&format!("{name}.crc")).unwrap_or_default()).last().copied()

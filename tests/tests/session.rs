@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use heapwright_tests::{
     lab::{self, Outcome},
+    report::report,
     vkms,
 };
 use serde_json::Value;
@@ -15,13 +16,6 @@ mod picture;
 fn session(script: &str) -> Outcome {
     let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(180));
     scenario.run(&format!("{}\n{script}", vkms::SHELL)).expect("a guest")
-}
-
-#[allow(clippy::panic, reason = "a test helper")]
-fn report(outcome: &Outcome, name: &str) -> Value {
-    let text = outcome.text(name).unwrap_or_default();
-    serde_json::from_str(text.trim())
-        .unwrap_or_else(|error| panic!("{name}: {error}\n{text}\n{}", outcome.tail()))
 }
 
 /// The CRC of the first picture of `heapwright-paint`, over the whole screen.

@@ -111,11 +111,13 @@ fn try_take(state: &mut Heapwright, path: &Path, fd: &DrmDeviceFd) -> Result<(),
     let not_kms = |source| KmsError::NotKms { path: path.to_owned(), source };
     // Somebody may have left a connector for writing back on a CRTC; what is not seen can't be switched off, and then neither
     // can the CRTC. A kernel that knows no such connectors has none.
-    for capability in [ClientCapability::Atomic, ClientCapability::WritebackConnectors] {
-        let _ = fd.set_client_capability(capability, true);
-    }
+    let _ = fd.set_client_capability(ClientCapability::Atomic, true);
+    let _ = fd.set_client_capability(ClientCapability::WritebackConnectors, true);
     // Its events are read by `read_events`.
-    let (device, _) = DrmDevice::new(fd.clone(), true).map_err(not_kms)?;
+    let device = DrmDevice::new(fd.clone(), true);
+    // They are no displays.
+    let _ = fd.set_client_capability(ClientCapability::WritebackConnectors, false);
+    let (device, _) = device.map_err(not_kms)?;
     info!(device = %path.display(), atomic = device.is_atomic(), "display device");
     // After the device is ours: only its master may test what a plane takes.
     let name = state.memory.use_display(fd)?;
