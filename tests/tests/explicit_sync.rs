@@ -9,7 +9,6 @@ use heapwright_tests::{
     lab::{self, Outcome},
     report::report,
 };
-use serde_json::Value;
 
 /// Shell: sessions of one display, and waits that end.
 const SHELL: &str = r#"

@@ -7,7 +7,6 @@ use heapwright_tests::{
     report::report,
     vkms,
 };
-use serde_json::Value;
 
 /// A fullscreen client that was covered for `covered` frames of a panel, again and again; each time, it had the screen to
 /// itself for longer than it takes to be told so.
@@ -41,19 +40,19 @@ fn covered(path: &str, covered: &[u32]) -> Outcome {
 #[test]
 fn a_client_that_is_covered_for_a_moment_is_told_nothing_and_for_long_it_is() {
     // The default, then the plane's.
-    let short = report(&covered("", &[30, 30, 30]));
+    let short = report(&covered("", &[30, 30, 30]), "paint.json");
     assert_eq!(short["feedback_rounds"], 2, "{short}");
     // Taken back, and given again.
-    let long = report(&covered("", &[200]));
+    let long = report(&covered("", &[200]), "paint.json");
     assert_eq!(long["feedback_rounds"], 4, "{long}");
     // It takes longer the second time.
-    let again = report(&covered("", &[200, 200]));
+    let again = report(&covered("", &[200, 200]), "paint.json");
     assert_eq!(again["feedback_rounds"], 4, "{again}");
 }
 
 #[test]
 fn who_negotiated_for_plane_and_renderer_is_left_alone() {
-    let long = report(&covered("--negotiate", &[200]));
+    let long = report(&covered("--negotiate", &[200]), "paint.json");
     assert_eq!(long["changes"].as_array().map(Vec::len), Some(0), "{long}");
     assert_eq!(long["answers"].as_array().map(Vec::len), Some(1), "{long}");
     assert!(
