@@ -5,10 +5,7 @@ use std::{cell::RefCell, collections::HashSet};
 use smithay::{
     desktop::utils::with_surfaces_surface_tree,
     reexports::wayland_server::{Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
-    wayland::{
-        compositor::{SurfaceAttributes, get_parent},
-        presentation::PresentationFeedbackCachedState,
-    },
+    wayland::{compositor::SurfaceAttributes, presentation::PresentationFeedbackCachedState},
 };
 
 /// Trees of surfaces, by their root, in which a frame callback or presentation feedback may wait. None is missing.
@@ -16,12 +13,8 @@ use smithay::{
 pub struct Waiting(RefCell<HashSet<ObjectId>>);
 
 impl Waiting {
-    /// A commit has taken effect, and may have brought a wish.
-    pub fn committed(&self, surface: &WlSurface) {
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+    /// A commit in the tree has taken effect, and may have brought a wish.
+    pub fn committed(&self, root: &WlSurface) {
         self.0.borrow_mut().insert(root.id());
     }
 

@@ -58,12 +58,12 @@ impl CompositorHandler for Heapwright {
 
     fn commit(&mut self, surface: &WlSurface) {
         on_commit_buffer_handler::<Self>(surface);
-        self.waiting.committed(surface);
+        let mut root = surface.clone();
+        while let Some(parent) = get_parent(&root) {
+            root = parent;
+        }
+        self.waiting.committed(&root);
         if !is_sync_subsurface(surface) {
-            let mut root = surface.clone();
-            while let Some(parent) = get_parent(&root) {
-                root = parent;
-            }
             if let Some(window) = self.window_of(&root) {
                 window.on_commit();
                 self.window_committed(&window, &root);
