@@ -113,8 +113,7 @@ impl Allocator {
     /// Whether a display takes only memory in one piece, as far as is known: by its quirks, or because it was tried.
     #[must_use]
     pub fn wants_contiguous(&self, device: &KmsDevice) -> bool {
-        self.quirks.wants_contiguous(&self.subject(device))
-            || (device.takes_scattered() == Some(false) && !device.behind_iommu())
+        self.quirks.wants_contiguous(&self.subject(device)) || device.refuses_pieces()
     }
 
     fn subject<'a>(&self, device: &'a KmsDevice) -> Subject<'a> {

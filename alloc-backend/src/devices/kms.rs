@@ -228,6 +228,11 @@ impl KmsDevice {
         }
     }
 
+    /// Whether it was seen to refuse memory in pieces, with no IOMMU that would make them one to it.
+    pub fn refuses_pieces(&self) -> bool {
+        self.takes_scattered() == Some(false) && !self.behind_iommu()
+    }
+
     /// What came of trying, once somebody did.
     pub(crate) fn scattered(&self) -> Option<Scattered> {
         self.scattered.get().copied()

@@ -61,8 +61,7 @@ impl Heap for DumbHeap {
             names: vec![format!("dumb buffers of {}", self.device.name())],
             // A device that was seen to refuse memory in pieces scans out its own dumb buffers all the same, so they
             // are in one piece; behind an IOMMU only as the device sees them.
-            contiguous: self.cma.is_some()
-                || (self.device.takes_scattered() == Some(false) && !self.device.behind_iommu()),
+            contiguous: self.cma.is_some() || self.device.refuses_pieces(),
             // Without evidence of what lies behind them, a pool of their own.
             pool: self.cma.as_ref().map(CmaPool::id),
             capacity: self.cma.as_ref().and_then(CmaPool::capacity),
