@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use heapwright_alloc::buffers::{Allocated, Allocator, AllocatorError, Limit, Owner, PoolLimits, Want};
-use heapwright_alloc::constraints::{CpuAccess, Fourcc, Frequency, Size};
+use heapwright_alloc::constraints::{Counts, CpuAccess, Fourcc, Frequency, Size};
 use heapwright_alloc::devices::cpu_participant;
 use heapwright_alloc::heaps::{AllocError, Allocation, Heap, HeapId, HeapList, MemfdHeap, Request, Root};
+use heapwright_alloc::solver::Answer;
 use heapwright_alloc::solver::problem::{HeapFacts, Participant};
 
 /// A heap with so many bytes left in its pool; it counts how often it was asked.
@@ -22,6 +23,8 @@ struct Fake {
     tells_free: bool,
     left: Arc<AtomicU64>,
     asked: AtomicU64,
+    /// What those that fail give back of what they had.
+    given_back: u64,
     fails_with: Option<AllocError>,
 }
 
@@ -48,7 +51,10 @@ impl Heap for Fake {
         }
         let out = AllocError::OutOfMemory { heap: self.id.clone(), bytes: request.bytes };
         let take = |left: u64| left.checked_sub(request.bytes);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| out)?;
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            self.left.fetch_add(self.given_back, Ordering::Relaxed);
+            return Err(out);
+        }
         MemfdHeap::new(&Root::default()).allocate(request)
     }
 
@@ -59,8 +65,8 @@ impl Heap for Fake {
 
 fn heap(id: &str, pool: &'static str, contiguous: bool, left: &Arc<AtomicU64>) -> Arc<Fake> {
     let left = Arc::clone(left);
-    let (tells_free, asked, fails_with) = (false, 0.into(), None);
-    Arc::new(Fake { id: HeapId::new(id), pool, contiguous, tells_free, left, asked, fails_with })
+    let (tells_free, asked, given_back, fails_with) = (false, 0.into(), 0, None);
+    Arc::new(Fake { id: HeapId::new(id), pool, contiguous, tells_free, left, asked, given_back, fails_with })
 }
 
 fn bytes(number: u64) -> Arc<AtomicU64> {
@@ -255,4 +261,66 @@ fn without_descriptors_no_other_heap_is_blamed() {
     let error = allocator(&[&broke, &other]).allocate(&want(1)).unwrap_err();
     assert!(error.to_string().contains("raise RLIMIT_NOFILE"), "{error}");
     assert_eq!((asked(&broke), asked(&other)), (1, 0));
+}
+
+/// As [`want`], two at least, and so many to spare.
+fn with_spare(spare: u32) -> Want<'static> {
+    let mut want = want(2);
+    want.participants[0].counts = Counts { camping: Some(2), shared_slack: Some(spare), ..Counts::default() };
+    want
+}
+
+#[test]
+fn spare_buffers_are_given_up_before_the_screen_is() {
+    // The same whether the kernel says what is free, or only fails.
+    for tells_free in [true, false] {
+        let mut fixed = heap("fixed", "cma", true, &bytes(4 * ONE));
+        let fake = Arc::get_mut(&mut fixed).unwrap();
+        (fake.tells_free, fake.given_back) = (tells_free, 4 * ONE);
+        let elastic = heap("elastic", "ram", false, &bytes(u64::MAX));
+        let allocator = allocator(&[&fixed, &elastic]);
+        allocator.tick(Duration::from_secs(1));
+        let foreseen = if tells_free { 4 } else { 5 };
+        assert!(matches!(allocator.foresee(&with_spare(3)), Answer::Solved(it) if it.count == foreseen));
+        let made = allocator.allocate(&with_spare(3)).unwrap();
+        let degraded = made.degraded.as_ref().unwrap();
+        assert_eq!((made.buffers.len(), made.resolution.heap.as_str(), asked(&elastic)), (4, "fixed", 0));
+        assert_eq!((degraded.buffers, degraded.wanted.count, degraded.dropped.len()), (Some(4), 5, 0));
+        assert_eq!(degraded.to_string(), "pool cma has no room for 5 x 16384 bytes: makes do with 4");
+        assert!(!allocator.has_recovered(&with_spare(3), degraded));
+        // What was given up stays so until there is room for all of it.
+        let held = made.buffers;
+        assert_eq!(held.len(), 4);
+        fixed.left.fetch_add(5 * ONE, Ordering::Relaxed);
+        allocator.tick(Duration::from_secs(100));
+        assert!(allocator.has_recovered(&with_spare(3), degraded));
+        assert!(matches!(allocator.foresee(&with_spare(3)), Answer::Solved(it) if it.count == 5));
+        assert!(is_whole(&allocator.allocate(&with_spare(3)).unwrap()));
+    }
+}
+
+#[test]
+fn with_no_room_for_the_least_the_screen_goes_and_all_spare_buffers_stay() {
+    let fixed = heap("fixed", "cma", true, &bytes(ONE));
+    let elastic = heap("elastic", "ram", false, &bytes(u64::MAX));
+    let made = allocator(&[&fixed, &elastic]).allocate(&with_spare(1)).unwrap();
+    let degraded = made.degraded.unwrap();
+    assert_eq!(
+        (made.buffers.len(), degraded.buffers, degraded.dropped),
+        (3, None, vec!["screen".to_owned()])
+    );
+}
+
+#[test]
+fn a_machine_too_small_for_all_spare_buffers_gives_as_many_as_it_has() {
+    // No other memory at all, and what is wanted at least is what there is.
+    let mut fixed = heap("fixed", "cma", true, &bytes(2 * ONE));
+    Arc::get_mut(&mut fixed).unwrap().tells_free = true;
+    let made = allocator(&[&fixed]).allocate(&with_spare(60)).unwrap();
+    assert_eq!((made.buffers.len(), made.resolution.dropped.len()), (2, 0));
+    let degraded = made.degraded.unwrap();
+    assert_eq!((degraded.buffers, degraded.wanted.count), (Some(2), 62));
+    // Who has none to spare gets none.
+    let fixed = heap("fixed", "cma", true, &bytes(2 * ONE));
+    assert!(matches!(allocator(&[&fixed]).allocate(&want(3)), Err(AllocatorError::Unsolved { .. })));
 }

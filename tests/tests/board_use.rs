@@ -88,6 +88,50 @@ fn when_the_pool_is_nearly_full_the_picture_is_composed_which_is_said_and_shown_
     }
 }
 
+#[test]
+#[allow(clippy::expect_used, clippy::panic, reason = "a test's")]
+fn where_there_is_room_for_two_buffers_of_three_there_are_two_and_the_third_comes_with_the_memory() {
+    let script = format!(
+        "{}{}{SESSION}
+        # Two pictures of 800x600 take 3750 KiB, three 5625.
+        hog --leave 5120 /dev/dma_heap/default_cma_region >held & hog=$!
+        until_said held
+        heapwright-paint --negotiate --fullscreen --still --buffers 3 --tell 1 --until enough --json 2>told >paint.json & paint=$!
+        until_told $paint 'zero-copy on primary'
+        heapwright msg frames --last 1 --json >short.json
+        kill $hog
+        until grep -q 'there is memory again' session.log; do kill -0 $paint || exit 8; sleep 0.1; done
+        # The frames after that are of the next answer.
+        told=$(wc -l <told)
+        until [ $(wc -l <told) -gt $((told + 10)) ]; do kill -0 $paint || exit 9; sleep 0.1; done
+        until_told $paint 'zero-copy on primary'
+        touch enough
+        wait $paint || exit 6
+        kill -TERM $session
+        wait $session",
+        vkms::SHELL,
+        displays::SHELL
+    );
+    let board = lab::board().with_workspace().expect("built programs").timeout(Duration::from_secs(300));
+    let outcome = board.run(&script).expect("a guest");
+    let log = outcome.text("session.log").unwrap_or_default();
+    assert_eq!(outcome.code, 0, "{}\n{log}", outcome.tail());
+
+    let frame = report(&outcome, "short.json")["outputs"][0]["frames"][0].clone();
+    assert_eq!(
+        (&frame["surfaces"][0]["zero_copy"], &frame["copied_bytes"]),
+        (&json!(true), &json!(0)),
+        "{frame:#}"
+    );
+    let paint = report(&outcome, "paint.json");
+    let answers = paint["answers"].as_array().cloned().unwrap_or_default();
+    let shown = answers.iter().filter(|it| it["satisfied"].to_string().contains("(display)"));
+    assert_eq!(shown.map(|it| it["buffers"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3)], "{paint}");
+    assert!(answers.iter().all(|it| it["dropped"] == json!([])), "{paint}");
+    let said = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!((said("makes do with 2"), said("there is memory again")), (1, 1), "{log}");
+}
+
 /// A minute of what `endure` does for hours.
 #[test]
 #[allow(clippy::expect_used, clippy::panic, reason = "a test's")]

@@ -228,7 +228,8 @@ impl Allocator {
         self.resolve_within(want, &Scarcity::new(self.ledger.shortages()))
     }
 
-    /// Allocates what is wanted.
+    /// Allocates what is wanted. Where memory is short, with fewer spare buffers ([`Counts`](crate::constraints::Counts))
+    /// rather than without somebody: [`Allocated::degraded`] says so.
     ///
     /// # Errors
     /// [`AllocatorError`] with the solver's reasons and every heap that failed; nothing stays allocated.

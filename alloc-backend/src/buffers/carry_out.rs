@@ -1,6 +1,7 @@
 //! Carrying an answer out, and thinking again where a heap cannot deliver.
 
 use super::degradation::{Scarcity, degradation, shortages_behind};
+use super::spare::Found;
 use super::want::MAX_BUFFERS;
 use super::{
     Allocated, Allocator, AllocatorError, Buffer, BufferError, FailureReason, HeapFailure, Layout, PoolError,
@@ -20,7 +21,7 @@ impl Allocator {
         let mut failures: Vec<HeapFailure> = Vec::new();
         let mut scarcity = Scarcity::new(self.ledger.shortages());
         loop {
-            let (problem, answer) = self.resolve_within(want, &scarcity);
+            let Found { problem, answer, whole } = self.resolve_within_means(want, &scarcity);
             let Answer::Solved(resolution) = answer else {
                 return Err(unsolved(answer, failures, problem, &scarcity));
             };
@@ -35,7 +36,7 @@ impl Allocator {
             let mut buffers = Vec::new();
             match self.take_all(&**heap, &resolution, &problem, &layout, &mut take, &mut buffers) {
                 Ok(()) => {
-                    let degraded = degradation(&problem, &resolution, &scarcity);
+                    let degraded = degradation(&problem, whole.as_ref(), &resolution, &scarcity);
                     if let Some(degraded) = &degraded {
                         self.ledger.count(|metrics| metrics.degradations += 1);
                         tracing::warn!(buffer = want.name, %degraded, "degraded");

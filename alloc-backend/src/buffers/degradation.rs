@@ -1,5 +1,6 @@
 //! Answers that had to do with less, because memory was short.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::solver::problem::{HeapFacts, Problem};
 use crate::solver::{Answer, Resolution, solve};
 
 /// How much of the cost vector is about quality: what was dropped, and copies per frame. The rest is economy.
-const QUALITY: usize = 2;
+pub(super) const QUALITY: usize = 2;
 
 /// What a want would have got, had there been memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Degradation {
     pub wanted: Box<Resolution>,
     /// Participants that it would have satisfied and the answer taken does not, sorted.
     pub dropped: Vec<String>,
+    /// Buffers of the answer taken, where it has fewer spare ones than the wanted answer's `count`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffers: Option<u64>,
     /// The shortages that stood in the way: of the wanted answer's pool, or all that are known.
     pub short: Vec<Shortage>,
 }
@@ -27,9 +31,13 @@ impl fmt::Display for Degradation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wanted = &self.wanted;
         write!(f, "pool {} has no room for {} x {} bytes", wanted.pool, wanted.count, wanted.size)?;
-        match self.dropped.as_slice() {
-            [] => f.write_str(": a copy is made instead"),
-            dropped => write!(f, ": goes without {}", dropped.join(", ")),
+        match (self.dropped.as_slice(), self.buffers) {
+            ([], None) => f.write_str(": a copy is made instead"),
+            ([], Some(buffers)) => write!(f, ": makes do with {buffers}"),
+            (dropped, None) => write!(f, ": goes without {}", dropped.join(", ")),
+            (dropped, Some(buffers)) => {
+                write!(f, ": makes do with {buffers}, goes without {}", dropped.join(", "))
+            }
         }
     }
 }
@@ -76,18 +84,30 @@ impl Scarcity {
     }
 }
 
-/// Whether an answer does without something for lack of memory alone.
-pub(super) fn degradation(problem: &Problem, got: &Resolution, scarcity: &Scarcity) -> Option<Degradation> {
-    if got.cost[..QUALITY].iter().all(|cost| *cost == 0) {
+/// Whether an answer does without something for lack of memory alone. `whole` is the question with all spare buffers, where
+/// some were given up.
+pub(super) fn degradation(
+    problem: &Problem,
+    whole: Option<&Problem>,
+    got: &Resolution,
+    scarcity: &Scarcity,
+) -> Option<Degradation> {
+    let quality = &got.cost[..QUALITY];
+    if whole.is_none() && quality.iter().all(|cost| *cost == 0) {
         return None;
     }
+    let problem = whole.unwrap_or(problem);
     let wanted = with_room(problem)?;
-    if wanted.cost[..QUALITY] >= got.cost[..QUALITY] {
-        return None;
+    let fewer = whole.is_some() && wanted.count > got.count;
+    match wanted.cost[..QUALITY].cmp(quality) {
+        Ordering::Less => {}
+        Ordering::Equal if fewer => {}
+        _ => return None,
     }
     let dropped = got.dropped.iter().filter(|name| !wanted.dropped.contains(name)).cloned().collect();
     let short = in_the_way(problem, &wanted, scarcity);
-    Some(Degradation { wanted: Box::new(wanted), dropped, short })
+    let buffers = fewer.then_some(got.count);
+    Some(Degradation { wanted: Box::new(wanted), dropped, buffers, short })
 }
 
 /// The answer if all memory were free; there may be none even then.

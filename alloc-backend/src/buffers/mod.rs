@@ -19,6 +19,7 @@ mod quota;
 mod shelf;
 mod shortage;
 mod sole;
+mod spare;
 mod trying;
 mod videos;
 mod want;

@@ -38,7 +38,7 @@ pub struct Allocated<B = Buffer> {
     pub problem: Problem,
     /// Heaps that were chosen first and then had no memory.
     pub failures: Vec<HeapFailure>,
-    /// What a dry pool cost; `None` when nothing better could be had with all memory free.
+    /// What a dry pool cost, of participants or of spare buffers; `None` when nothing better could be had with all memory free.
     pub degraded: Option<Degradation>,
 }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The count fields of one participant, in buffers. A field that is not stated narrows nothing.
 ///
 /// Merged over the satisfied participants, the pool has as many buffers as the largest of the problem's
-/// `count`, every `min_count`, and sum of `camping` + sum of `dedicated_slack` + largest `shared_slack`.
+/// `count`, every `min_count`, and sum of `camping` + sum of `dedicated_slack` + largest `shared_slack`. An
+/// [`Allocator`](crate::buffers::Allocator) gives fewer spare buffers (slack) before somebody goes without any.
 #[derive(Debug, Copy, Clone, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Counts {

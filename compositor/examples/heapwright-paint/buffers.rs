@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use heapwright_alloc::{
     buffers::{Buffer, BufferError, Layout, LayoutError, MapError, Mapping},
-    constraints::{CpuAccess, Fourcc, Frequency, LayoutLimits, MemoryLimits, Modifier, Size},
+    constraints::{Counts, CpuAccess, Fourcc, Frequency, LayoutLimits, MemoryLimits, Modifier, Size},
     heaps::{self, Heap, Root},
     solver::{
         self, Answer, Problem, Resolution,
@@ -105,6 +105,11 @@ impl Canvas {
     }
 }
 
+/// Buffers without which there is no painting one while another is shown.
+pub fn least(args: &Args) -> u32 {
+    args.buffers.min(2)
+}
+
 /// This client: it writes every pixel with the CPU, 32 bits each, row by row.
 pub fn painter(args: &Args) -> Participant {
     let option = |rank, format| OptionSpec {
@@ -120,6 +125,11 @@ pub fn painter(args: &Args) -> Participant {
         memory: MemoryLimits {
             cpu_access: CpuAccess { read: Frequency::None, write: Frequency::Often },
             ..MemoryLimits::default()
+        },
+        counts: Counts {
+            camping: Some(least(args)),
+            shared_slack: Some(args.buffers - least(args)),
+            ..Counts::default()
         },
         ..Participant::default()
     }
@@ -185,7 +195,7 @@ pub fn allocate(
         }
     }
     let problem =
-        Problem { size, count: args.buffers, participants, heaps: facts, links, ..Problem::default() };
+        Problem { size, count: least(args), participants, heaps: facts, links, ..Problem::default() };
     let resolution = match solver::solve(&problem) {
         Answer::Solved(resolution) => resolution,
         answer => return Err(BufferFailed::NoAnswer(answer.to_json())),
@@ -195,7 +205,7 @@ pub fn allocate(
         .find(|heap| heap.id().as_str() == resolution.heap)
         .ok_or_else(|| BufferFailed::NoAnswer(format!("heap {} is gone", resolution.heap)))?;
     let layout = Layout::of(&resolution, size)?;
-    let canvases = (0..args.buffers)
+    let canvases = (0..resolution.count)
         .map(|_| {
             let buffer = Buffer::allocate(*heap, &layout, "heapwright-paint")?;
             Ok(Canvas { mapping: buffer.map()?, buffer, dma_buf })

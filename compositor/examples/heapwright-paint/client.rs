@@ -27,7 +27,7 @@ use wayland_protocols::{
 
 use crate::{
     Args,
-    buffers::{BufferFailed, Canvas, allocate, painter},
+    buffers::{BufferFailed, Canvas, allocate, least, painter},
     feedback::Feedback,
     fence::Fences,
     given_back::GivenBack,
@@ -330,7 +330,7 @@ impl Window<'_> {
         };
         let size = Size::new(size.0, size.1);
         match &self.allocation {
-            Some(allocation) => allocation.resize(size, self.args.buffers),
+            Some(allocation) => allocation.resize(size, least(self.args)),
             None => {
                 let constraints = Constraints::default().with(painter(self.args));
                 self.allocation = Some(negotiator.allocate(
@@ -338,7 +338,7 @@ impl Window<'_> {
                     &constraints,
                     Some(&self.surface),
                     size,
-                    self.args.buffers,
+                    least(self.args),
                 )?);
             }
         }

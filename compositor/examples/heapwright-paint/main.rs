@@ -50,7 +50,7 @@ pub struct Args {
     /// Give up when no frame comes for this many seconds.
     #[arg(long, default_value_t = 10)]
     pub patience: u64,
-    /// Buffers in turn.
+    /// Buffers in turn. Those beyond two are spare: the compositor gives none where memory is short.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub buffers: u32,
     /// Have rows that are a multiple of so many bytes apart, as a GPU would need them.

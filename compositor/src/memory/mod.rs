@@ -300,10 +300,10 @@ impl Memory {
         self.shared.pool.idle().count + u64::from(count) > self.shared.most
     }
 
-    /// Where a buffer would lie now. Allocates nothing that stays.
+    /// What [`Memory::allocate_for`] would answer now. Allocates nothing that stays.
     #[must_use]
     pub fn foresee(&self, want: &Want<'_>) -> Answer {
-        self.allocator().resolve(want).1
+        self.allocator().foresee(want)
     }
 
     /// A client has gone, with all that it held.

@@ -14,6 +14,23 @@ use crate::memory::NoBuffers;
 /// Who can use a buffer, and who cannot.
 pub type Outcomes = Vec<(String, Outcome)>;
 
+/// What an answer is good for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Had {
+    /// For whom.
+    pub outcomes: Outcomes,
+    /// Buffers.
+    pub buffers: u64,
+}
+
+impl Had {
+    /// Of an answer.
+    #[must_use]
+    pub fn of(resolution: &Resolution) -> Self {
+        Had { outcomes: outcomes(resolution), buffers: resolution.count }
+    }
+}
+
 /// An answer, ready to be sent.
 #[derive(Debug)]
 pub enum Told {
@@ -49,7 +66,7 @@ fn failed(reason: Reason, message: impl Into<String>) -> Told {
 
 /// Who can use the buffers, and who cannot.
 #[must_use]
-pub fn outcomes(resolution: &Resolution) -> Outcomes {
+fn outcomes(resolution: &Resolution) -> Outcomes {
     let satisfied = resolution.satisfied.iter().map(|name| (name.clone(), Outcome::Satisfied));
     satisfied.chain(resolution.dropped.iter().map(|name| (name.clone(), Outcome::Dropped))).collect()
 }

@@ -18,7 +18,7 @@ use smithay::reexports::wayland_server::{
 
 use super::{
     Question, Refusal, Statement,
-    answer::{Outcomes, halves},
+    answer::{Had, halves},
     question::DISPLAY,
 };
 use crate::{
@@ -50,7 +50,7 @@ struct Inner {
     question: Question,
     waiting: VecDeque<Question>,
     /// What was answered last, and to what; `None` inside for a failure.
-    settled: Option<(Question, Option<Outcomes>)>,
+    settled: Option<(Question, Option<Had>)>,
     /// The display that was asked about then.
     display: Option<String>,
     degraded: bool,
@@ -90,22 +90,22 @@ impl AllocationData {
         inner.waiting.pop_front()
     }
 
-    /// A question was answered, with this display in mind: who is satisfied, or nothing. `missed` are those who could have
-    /// been, had there been memory; `None` where there was enough.
+    /// A question was answered, with this display in mind: what there is, or nothing. `missed` are those who could have
+    /// been satisfied, had there been memory, and empty where only buffers are fewer; `None` where there was enough.
     pub(super) fn answered(
         &self,
         question: Question,
         display: Option<String>,
-        outcomes: Option<Outcomes>,
+        had: Option<Had>,
         missed: Option<&[String]>,
     ) {
         let mut inner = lock(&self.inner);
         inner.display = display;
         // With nothing in its place, the buffers of the answer before are still shown.
-        if outcomes.is_some() {
+        if had.is_some() {
             inner.without_display = missed.is_some_and(|names| names.iter().any(|name| name == DISPLAY));
         }
-        inner.settled = Some((question, outcomes));
+        inner.settled = Some((question, had));
         inner.degraded = missed.is_some();
     }
 
@@ -115,7 +115,7 @@ impl AllocationData {
     }
 
     /// The last question with its answer, unless another waits or a change was told already.
-    pub(super) fn settled(&self) -> Option<(Question, Option<Outcomes>)> {
+    pub(super) fn settled(&self) -> Option<(Question, Option<Had>)> {
         let inner = lock(&self.inner);
         if inner.waiting.is_empty() { inner.settled.clone() } else { None }
     }

@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     AllocationData, Question, Told,
-    answer::outcomes,
+    answer::Had,
     question::DISPLAY,
     turns::Turns,
     worker::{Done, Job, Worker},
@@ -131,7 +131,7 @@ impl Heapwright {
         if let Err(error) = &result {
             debug!(%error, "nothing for a client");
         }
-        let resolution = result.as_ref().ok().map(|allocated| outcomes(&allocated.resolution));
+        let had = result.as_ref().ok().map(|allocated| Had::of(&allocated.resolution));
         let missed = match &result {
             Ok(allocated) => allocated.degraded.as_ref().map(|degraded| degraded.dropped.clone()),
             Err(_) => Some(Vec::new()),
@@ -139,7 +139,7 @@ impl Heapwright {
         if let Some(data) = allocation.data::<AllocationData>().filter(|_| allocation.is_alive()) {
             Told::of(result).send(&allocation);
             let now = self.want(&question, data);
-            data.answered(question, display_in(&want), resolution, missed.as_deref());
+            data.answered(question, display_in(&want), had, missed.as_deref());
             if now.is_some_and(|now| now.participants != want.participants) {
                 // Our side has changed while the question was answered.
                 self.reconsider_one(&allocation, data);
@@ -184,11 +184,11 @@ impl Heapwright {
             return;
         };
         let now = match self.memory.foresee(&want) {
-            heapwright_alloc::solver::Answer::Solved(resolution) => outcomes(&resolution),
-            _ => Vec::new(),
+            heapwright_alloc::solver::Answer::Solved(resolution) => Had::of(&resolution),
+            _ => Had::default(),
         };
         let moved = data.display() != display_in(&want);
-        if let Some(change) = change(before.as_deref(), &now, moved) {
+        if let Some(change) = change(before.as_ref(), &now, moved) {
             if data.is_degraded() {
                 info!(?change, size = %want.size, "there is memory again for what a client went without: it is told");
             }
@@ -237,17 +237,16 @@ fn display_in(want: &Want<'_>) -> Option<String> {
     want.participants.iter().find(|it| it.name == DISPLAY)?.device.clone()
 }
 
-/// What an answer that would satisfy `now` means to one who was told `before`, of another display if it has `moved`.
-fn change(before: Option<&[(String, Outcome)]>, now: &[(String, Outcome)], moved: bool) -> Option<Change> {
-    let satisfied = |all: &[(String, Outcome)]| -> Vec<String> {
-        all.iter()
-            .filter(|(_, outcome)| *outcome == Outcome::Satisfied)
-            .map(|(name, _)| name.clone())
-            .collect()
+/// What an answer that would be good for `now` means to one who was told `before`, of another display if it has `moved`.
+fn change(before: Option<&Had>, now: &Had, moved: bool) -> Option<Change> {
+    let satisfied = |had: &Had| -> Vec<String> {
+        let satisfied = had.outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Satisfied);
+        satisfied.map(|(name, _)| name.clone()).collect()
     };
+    let (buffers, had) = (now.buffers, before);
     let now = satisfied(now);
-    let Some(before) = before else { return (!now.is_empty()).then_some(Change::Memory) };
-    let mut before = satisfied(before);
+    let Some(had) = had else { return (!now.is_empty()).then_some(Change::Memory) };
+    let mut before = satisfied(had);
     if moved {
         // That one display could use the buffers says nothing of another.
         before.retain(|name| name != DISPLAY);
@@ -257,18 +256,22 @@ fn change(before: Option<&[(String, Outcome)]>, now: &[(String, Outcome)], moved
         let lost = before.iter().filter(|name| !now.contains(name) && *name != DISPLAY).count();
         return (lost > 0).then_some(Change::Stale);
     }
-    now.iter().any(|name| !before.contains(name)).then_some(Change::Better)
+    let gained = now.iter().any(|name| !before.contains(name));
+    (gained || buffers > had.buffers).then_some(Change::Better)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(satisfied: &[&str], dropped: &[&str]) -> Vec<(String, Outcome)> {
+    fn told(satisfied: &[&str], dropped: &[&str]) -> Had {
         let of = |names: &[&str], outcome| {
             names.iter().map(|name| ((*name).to_owned(), outcome)).collect::<Vec<_>>()
         };
-        [of(satisfied, Outcome::Satisfied), of(dropped, Outcome::Dropped)].concat()
+        Had {
+            outcomes: [of(satisfied, Outcome::Satisfied), of(dropped, Outcome::Dropped)].concat(),
+            buffers: 3,
+        }
     }
 
     #[test]
@@ -277,16 +280,20 @@ mod tests {
         let all = told(&["cpu", "(renderer)", "(display)"], &[]);
         let windowed = told(&["cpu", "(renderer)"], &[]);
         let lost = told(&["cpu"], &["(renderer)"]);
+        let few = Had { buffers: 2, ..all.clone() };
         for (before, now, news) in [
             (Some(&renderer), &all, Some(Change::Better)),
             (Some(&renderer), &renderer, None),
             (Some(&all), &windowed, None),
             (Some(&windowed), &all, Some(Change::Better)),
+            (Some(&all), &few, None),
+            (Some(&few), &all, Some(Change::Better)),
+            (Some(&renderer), &few, Some(Change::Better)),
             (Some(&all), &lost, Some(Change::Stale)),
             (None, &windowed, Some(Change::Memory)),
-            (None, &Vec::new(), None),
+            (None, &Had::default(), None),
         ] {
-            assert_eq!(change(before.map(Vec::as_slice), now, false), news, "{before:?} {now:?}");
+            assert_eq!(change(before, now, false), news, "{before:?} {now:?}");
         }
         for (before, now, news) in [
             (&all, &all, Some(Change::Better)),
