@@ -112,7 +112,7 @@ fn measure(out: &mut impl std::io::Write, path: &Path, size: Size, speed: f64) -
     let layout = Layout::new(size, Fourcc::XRGB8888, Modifier::LINEAR, planes, bytes)?;
     let often = CpuAccess { read: Frequency::None, write: Frequency::Often };
     let participants = vec![cpu_participant("painter", &[Fourcc::XRGB8888], often)];
-    let want = Want { size, participants, count: 1, name: "bench", dma_buf_only: true };
+    let want = Want { size, participants, count: 1, name: "bench", dma_buf_only: true, ..Want::default() };
     let (mut turn, mut other) = (2, 2);
 
     let mut the_ioctl = Way { name: "bare ioctl", once: Box::new(|| gone(bare(&node, bytes)?)) };

@@ -23,7 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let crtc = device.crtcs().first().ok_or("the device has no CRTC")?.id;
     let screen = Participant { required: true, ..device.participant(crtc, "screen") };
-    let want = Want { size, participants: vec![screen], count: 1, name: "example", dma_buf_only: true };
+    let want = Want {
+        size,
+        participants: vec![screen],
+        count: 1,
+        name: "example",
+        dma_buf_only: true,
+        ..Want::default()
+    };
     let made = allocator.allocate(&want)?;
 
     let mut out = std::io::stdout().lock();

@@ -65,7 +65,7 @@
 //! # use heapwright_alloc::{constraints::*, devices::cpu_participant};
 //! # let rare = CpuAccess { read: Frequency::Rare, write: Frequency::Rare };
 //! # let participants = vec![cpu_participant("painter", &[Fourcc::XRGB8888], rare)];
-//! # let want = Want { size: Size::new(8, 8), participants, count: 1, name: "late", dma_buf_only: false };
+//! # let want = Want { size: Size::new(8, 8), participants, count: 1, name: "late", dma_buf_only: false, ..Want::default() };
 //!
 //! let allocator = Arc::new(Allocator::new(heaps::list(&Root::default())));
 //! let (sender, receiver) = mpsc::channel();

@@ -85,7 +85,14 @@ fn want(count: u32) -> Want<'static> {
     let mut screen = Participant { name: "screen".into(), required: false, weight: 100, ..painter.clone() };
     screen.memory.contiguous = true;
     let participants = vec![painter, screen];
-    Want { size: Size::new(64, 64), participants, count, name: "test", dma_buf_only: false }
+    Want {
+        size: Size::new(64, 64),
+        participants,
+        count,
+        name: "test",
+        dma_buf_only: false,
+        ..Want::default()
+    }
 }
 
 const ONE: u64 = 16384;

@@ -55,7 +55,14 @@ fn painter() -> Participant {
 }
 
 fn want(count: u32) -> Want<'static> {
-    Want { size: Size::new(64, 64), participants: vec![painter()], count, name: "test", dma_buf_only: false }
+    Want {
+        size: Size::new(64, 64),
+        participants: vec![painter()],
+        count,
+        name: "test",
+        dma_buf_only: false,
+        ..Want::default()
+    }
 }
 
 #[test]

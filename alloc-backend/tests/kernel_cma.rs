@@ -62,7 +62,7 @@ fn panel() -> Participant {
 }
 
 fn want(participants: Vec<Participant>) -> Want<'static> {
-    Want { size: SCREEN, participants, count: 1, name: "cma", dma_buf_only: true }
+    Want { size: SCREEN, participants, count: 1, name: "cma", dma_buf_only: true, ..Want::default() }
 }
 
 #[test]

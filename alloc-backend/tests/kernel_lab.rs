@@ -572,6 +572,7 @@ fn a_buffer_for_painter_and_screen_comes_from_memory_the_screen_was_seen_to_take
         count: 3,
         name: "spine",
         dma_buf_only: true,
+        ..Want::default()
     };
     let made = allocator.allocate(&want).unwrap();
     assert_eq!(made.buffers.len(), 3);
@@ -605,8 +606,14 @@ fn what_an_earlier_process_found_out_is_not_tried_again() {
         let often = CpuAccess { read: Frequency::None, write: Frequency::Often };
         let painter = cpu_participant("painter", &[Fourcc::XRGB8888], often);
         let screen = device.participant(device.crtcs()[0].id, "screen");
-        let want =
-            Want { size, participants: vec![painter, screen], count: 1, name: "stored", dma_buf_only: true };
+        let want = Want {
+            size,
+            participants: vec![painter, screen],
+            count: 1,
+            name: "stored",
+            dma_buf_only: true,
+            ..Want::default()
+        };
         let (_, answer) = allocator.resolve(&want);
         assert!(matches!(answer, Answer::Solved(_)), "{answer:?}");
         allocator.save_links().unwrap();

@@ -266,7 +266,14 @@ fn want(allocator: &Allocator, count: u32) -> Want<'static> {
     let device = &allocator.devices()[0];
     let screen = device.participant(device.crtcs()[0].id, "screen");
     let participants = vec![painter, screen];
-    Want { size: Size::new(320, 240), participants, count, name: "failing", dma_buf_only: true }
+    Want {
+        size: Size::new(320, 240),
+        participants,
+        count,
+        name: "failing",
+        dma_buf_only: true,
+        ..Want::default()
+    }
 }
 
 /// The kernel's fault injection, ended on drop. Only tasks that ask for it are hit.

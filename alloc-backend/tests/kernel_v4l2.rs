@@ -64,7 +64,14 @@ fn allocate(
     size: Size,
     participants: Vec<Participant>,
 ) -> Result<Allocated, AllocatorError> {
-    allocator.allocate(&Want { size, participants, count: 2, name: "camera", dma_buf_only: true })
+    allocator.allocate(&Want {
+        size,
+        participants,
+        count: 2,
+        name: "camera",
+        dma_buf_only: true,
+        ..Want::default()
+    })
 }
 
 fn conflict(error: AllocatorError) -> Vec<Culprit> {

@@ -232,6 +232,36 @@ fn with_a_pool_too_small_for_two_frames_the_screen_is_lit_with_less_and_it_is_sa
 }
 
 #[test]
+fn a_screen_that_was_lit_with_less_gets_the_rest_when_there_is_memory_again() {
+    let outcome = run(
+        board(),
+        r#"
+        hog --leave 3584 /dev/dma_heap/default_cma_region >held & hog=$!
+        until [ -s held ]; do kill -0 $hog || exit 5; sleep 0.1; done
+        paint less
+        kill $hog
+        until grep -q 'there is memory again: more pixels.*XR24' less.log; do kill -0 $session || exit 9; sleep 0.1; done
+        for size in 800x600 1024x768; do heapwright msg output HDMI-A-1 --mode $size || exit 6; done
+        # A client that comes then has all of it.
+        heapwright-paint --fullscreen --still --shm --frames 6 --linger 60 --json >all.json & paint=$!
+        until_said all.json
+        heapwright msg outputs --json >outputs.json
+        cat /sys/kernel/debug/dri/0/state >all.state
+        lab-shot pl111 all || exit 8
+        kill $paint
+        end"#,
+    );
+    let log = text(&outcome, "less.log");
+    let less = plane(&outcome, "less");
+    assert!(less.contains("format=RG16") || !less.contains("size=1024x768"), "{less}\n{log}");
+    let all = plane(&outcome, "all");
+    assert!(all.contains("format=XR24") && all.contains("size=1024x768"), "{all}\n{log}");
+    assert_eq!(wrong_pixels(&outcome, "all", (1024, 768), ALL_BITS), 0);
+    let told = report(&outcome, "outputs.json");
+    assert_eq!(told[0]["mode"]["size"], serde_json::json!([1024, 768]), "{told}");
+}
+
+#[test]
 fn without_a_pool_or_the_right_to_open_it_the_displays_own_buffers_serve() {
     let outcome = run(
         board().kernel_argument("cma=0"),

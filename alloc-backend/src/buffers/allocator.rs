@@ -319,7 +319,7 @@ impl Allocator {
         for _ in 0..MAX_ROUNDS {
             let Answer::Solved(resolution) = solve(&problem) else { break };
             let Ok(layout) = Layout::of(&resolution, want.size) else { break };
-            if !self.try_answer(&mut problem, &resolution, &layout, &mut tried) {
+            if !self.try_answer(want, &mut problem, &resolution, &layout, &mut tried) {
                 return (problem, Answer::Solved(resolution));
             }
         }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Allocator, Layout};
+use super::{Allocator, Layout, Want};
 use crate::constraints::{Fourcc, Modifier};
 use crate::devices::{KmsDevice, RenderNode};
-use crate::links::{Outcome, probe, probe_renderer};
+use crate::links::{Outcome, Test, probe_renderer, probe_with_test};
 use crate::solver::Resolution;
 use crate::solver::problem::{Match, OptionSpec, Participant, Problem, Role, Verdict};
 
@@ -17,6 +17,7 @@ impl Allocator {
     /// Tries an answer with every device that would touch it; whether anything new was learned.
     pub(super) fn try_answer(
         &self,
+        want: &Want<'_>,
         problem: &mut Problem,
         resolution: &Resolution,
         layout: &Layout,
@@ -30,7 +31,8 @@ impl Allocator {
             {
                 continue;
             }
-            let found = probe(device, &**heap, layout);
+            let test = if want.new_mode { Test::InAnotherMode } else { Test::AsItIs };
+            let found = probe_with_test(device, &**heap, layout, test);
             let layout_refused =
                 found.steps.iter().any(|step| matches!(step.outcome, Outcome::RefusedForAnyMemory(_)));
             if layout_refused {

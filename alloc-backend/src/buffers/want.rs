@@ -25,6 +25,9 @@ pub struct Want<'a> {
     pub name: &'a str,
     /// Only memory that devices and Wayland clients can share as dma-bufs: no memfd.
     pub dma_buf_only: bool,
+    /// Displays will show the buffers in another mode or format than what they show now, set together with the first of
+    /// them: whoever does that tests it, not the allocator.
+    pub new_mode: bool,
 }
 
 /// Buffers, and why they are where they are.

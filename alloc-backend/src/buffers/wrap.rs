@@ -40,7 +40,7 @@ impl Allocator {
         };
         owner.memory.permitted_heaps = Some(wrapping.map(|heap| heap.id().as_str().to_owned()).collect());
         participants.push(owner);
-        let want = Want { size, participants, count: 1, name: "", dma_buf_only: true };
+        let want = Want { size, participants, count: 1, name: "", dma_buf_only: true, ..Want::default() };
         self.resolve(&want).1
     }
 

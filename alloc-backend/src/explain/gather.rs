@@ -69,7 +69,7 @@ impl Question {
         let mut participants = self.participants.clone();
         participants.extend(display);
         let count = self.count.max(1);
-        Want { size, participants, count, name: "heapwright-explain", dma_buf_only: false }
+        Want { size, participants, count, name: "heapwright-explain", dma_buf_only: false, ..Want::default() }
     }
 
     fn display(&self, device: &KmsDevice, crtc: u32) -> Participant {

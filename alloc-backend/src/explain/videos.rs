@@ -122,7 +122,14 @@ fn participant(device: &V4l2Device, question: &Question, size: Size) -> Particip
 /// This device with every heap.
 fn links(device: &V4l2Device, participant: &Participant, size: Size, allocator: &Allocator) -> Vec<LinkCell> {
     let participants = vec![participant.clone()];
-    let want = Want { size, participants, count: 1, name: "heapwright-explain", dma_buf_only: false };
+    let want = Want {
+        size,
+        participants,
+        count: 1,
+        name: "heapwright-explain",
+        dma_buf_only: false,
+        ..Want::default()
+    };
     let mut problem = allocator.problem(&want);
     // What most buffers have.
     let bytes = size.area().saturating_mul(4);

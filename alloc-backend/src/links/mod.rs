@@ -21,8 +21,10 @@ mod video;
 
 pub use cache::LinkCache;
 pub use count::ProbeCount;
+pub(crate) use probe::probe_with_test;
 pub use probe::{Outcome, Probe, Step, check, probe};
 pub use probe_renderer::probe_renderer;
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};
+pub(crate) use test_commit::Test;
 pub use video::{probe_scattered_video, probe_video};

@@ -5,7 +5,7 @@ use std::fmt;
 use rustix::io::Errno;
 
 use super::gem::{Framebuffer, FramebufferError, Import};
-use super::test_commit::test_commit;
+use super::test_commit::{Test, test_commit};
 use crate::buffers::{Buffer, Layout};
 use crate::devices::KmsDevice;
 use crate::heaps::{Heap, HeapId, Request, dumb};
@@ -91,7 +91,12 @@ impl fmt::Display for Probe {
 /// the layout itself is at fault, which says nothing of the heap; else `accepts`, at this many bytes. A device that has
 /// vanished refuses everything ([`Outcome::Vanished`]).
 pub fn probe(device: &KmsDevice, heap: &dyn Heap, layout: &Layout) -> Probe {
-    probe_with(device.name(), heap, layout, |buffer, steps| try_on(device, buffer, steps))
+    probe_with_test(device, heap, layout, Test::AsItIs)
+}
+
+/// As [`probe`], for buffers that are shown in the way that is tested.
+pub(crate) fn probe_with_test(device: &KmsDevice, heap: &dyn Heap, layout: &Layout, test: Test) -> Probe {
+    probe_with(device.name(), heap, layout, |buffer, steps| try_on(device, buffer, test, steps))
 }
 
 /// What all probes have in common: a buffer that is there for no longer than it is tried.
@@ -130,14 +135,14 @@ pub(super) fn probe_with(
 /// passes again. The verdict is about this buffer.
 pub fn check(device: &KmsDevice, buffer: &Buffer) -> Probe {
     let mut steps = Vec::new();
-    let verdict = try_on(device, buffer, &mut steps);
+    let verdict = try_on(device, buffer, Test::AsItIs, &mut steps);
     let heap = buffer.heap().map(|heap| heap.as_str().to_owned()).unwrap_or_default();
     let device = device.name().to_owned();
     let bytes = Some(buffer.bytes());
     Probe { link: Link { device, heap, verdict, evidence: Evidence::Probed, bytes }, steps }
 }
 
-fn try_on(device: &KmsDevice, buffer: &Buffer, steps: &mut Vec<Step>) -> Verdict {
+fn try_on(device: &KmsDevice, buffer: &Buffer, test: Test, steps: &mut Vec<Step>) -> Verdict {
     let import = match Import::new(device, buffer) {
         Ok(import) => import,
         Err(errno) => {
@@ -148,14 +153,14 @@ fn try_on(device: &KmsDevice, buffer: &Buffer, steps: &mut Vec<Step>) -> Verdict
     steps.push(Step { what: "PRIME import", outcome: Outcome::Passed });
     let framebuffer = match Framebuffer::new(device, &import, buffer.layout()) {
         Ok(framebuffer) => framebuffer,
-        Err(error) => return refused("AddFB2", device, buffer.layout(), error, steps),
+        Err(error) => return refused("AddFB2", device, buffer.layout(), test, error, steps),
     };
     steps.push(Step { what: "AddFB2", outcome: Outcome::Passed });
-    match test_commit(device, &framebuffer, buffer.layout()) {
+    match test_commit(device, &framebuffer, buffer.layout(), test) {
         Ok(()) => steps.push(Step { what: "TEST_ONLY", outcome: Outcome::Passed }),
         Err(Outcome::Refused(errno)) => {
             let error = FramebufferError::Refused(errno);
-            return refused("TEST_ONLY", device, buffer.layout(), error, steps);
+            return refused("TEST_ONLY", device, buffer.layout(), test, error, steps);
         }
         Err(other) => steps.push(Step { what: "TEST_ONLY", outcome: other }),
     }
@@ -167,6 +172,7 @@ fn refused(
     what: &'static str,
     device: &KmsDevice,
     layout: &Layout,
+    test: Test,
     error: FramebufferError,
     steps: &mut Vec<Step>,
 ) -> Verdict {
@@ -178,7 +184,7 @@ fn refused(
         }
     };
     let outcome = Outcome::refused(device, errno);
-    if outcome == Outcome::Vanished || own_memory_passes(what, device, layout) {
+    if outcome == Outcome::Vanished || own_memory_passes(what, device, layout, test) {
         steps.push(Step { what, outcome });
         verdict_of(errno)
     } else {
@@ -188,7 +194,7 @@ fn refused(
 }
 
 /// Whether the device takes a dumb buffer of its own in this layout as far as this step.
-fn own_memory_passes(what: &str, device: &KmsDevice, layout: &Layout) -> bool {
+fn own_memory_passes(what: &str, device: &KmsDevice, layout: &Layout, test: Test) -> bool {
     let pitch = layout.planes().first().map_or(0, |plane| plane.pitch);
     let request = Request { bytes: layout.bytes(), pitch, name: "heapwright-reference" };
     let id = HeapId::new("reference");
@@ -196,7 +202,7 @@ fn own_memory_passes(what: &str, device: &KmsDevice, layout: &Layout) -> bool {
     let buffer = buffer.fd;
     let Ok(import) = Import::new(device, &buffer) else { return false };
     let Ok(framebuffer) = Framebuffer::new(device, &import, layout) else { return false };
-    what != "TEST_ONLY" || test_commit(device, &framebuffer, layout).is_ok()
+    what != "TEST_ONLY" || test_commit(device, &framebuffer, layout, test).is_ok()
 }
 
 /// A lack of memory, descriptors or time is no verdict on the heap.

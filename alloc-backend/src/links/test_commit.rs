@@ -15,6 +15,15 @@ use crate::buffers::Layout;
 use crate::constraints::Size;
 use crate::devices::{KmsDevice, Plane, PlaneKind, properties};
 
+/// How a framebuffer is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// In the mode that is set, as the next frame.
+    AsItIs,
+    /// In another mode, that is set together with it: what the display refuses beside what it shows now says nothing.
+    InAnotherMode,
+}
+
 /// Tests `framebuffer` on a primary plane of an active CRTC.
 ///
 /// # Errors
@@ -23,8 +32,12 @@ pub(super) fn test_commit(
     device: &KmsDevice,
     framebuffer: &Framebuffer<'_>,
     layout: &Layout,
+    test: Test,
 ) -> Result<(), Outcome> {
     let skip = |why: &str| Err(Outcome::NotTried(why.to_owned()));
+    if test == Test::InAnotherMode {
+        return skip("it will be shown in another mode");
+    }
     if !device.caps().atomic {
         return skip("no atomic commits on this descriptor");
     }

@@ -131,7 +131,8 @@ impl SmithayAllocator for DmabufAllocator {
         let name = "(smithay)".to_owned();
         participants.push(Participant { name, options: Some(options), ..Participant::default() });
         let size = Size { width, height };
-        let want = Want { size, participants, count: 1, name: &self.name, dma_buf_only: true };
+        let want =
+            Want { size, participants, count: 1, name: &self.name, dma_buf_only: true, ..Want::default() };
         let mut made = self.allocator.allocate_pooled(&want, &self.pool, self.owner)?;
         self.degraded = made.degraded;
         let Some(buffer) = made.buffers.pop() else { return Err(AllocatorError::TooMany(0).into()) };

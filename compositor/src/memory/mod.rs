@@ -201,25 +201,19 @@ impl Memory {
         participants: Vec<Participant>,
         dma_buf_only: bool,
     ) -> Result<Buffer, AllocatorError> {
-        let mut buffers = self.allocate_several(name, size, participants, dma_buf_only, 1)?;
+        let want = Want { size, participants, count: 1, name, dma_buf_only, ..Want::default() };
+        let mut buffers = self.allocate_several(&want)?;
         buffers.pop().ok_or(AllocatorError::TooMany(0))
     }
 
-    /// As [`Memory::allocate`], so many at once, or none.
+    /// As [`Memory::allocate`], as many as are wanted at once, or none.
     ///
     /// # Errors
     /// As [`Memory::allocate`].
-    pub fn allocate_several(
-        &self,
-        name: &str,
-        size: Size,
-        participants: Vec<Participant>,
-        dma_buf_only: bool,
-        count: u32,
-    ) -> Result<Vec<Buffer>, AllocatorError> {
+    pub fn allocate_several(&self, want: &Want<'_>) -> Result<Vec<Buffer>, AllocatorError> {
         let allocator = self.allocator();
-        let want = Want { size, participants, count, name, dma_buf_only };
-        let allocated = allocator.allocate(&want)?;
+        let allocated = allocator.allocate(want)?;
+        let Want { name, size, count, .. } = *want;
         debug!(name, %size, count, heap = allocated.resolution.heap, "allocated");
         let heap = allocator.heaps().get(&allocated.resolution.heap);
         let names = heap.map_or_else(Vec::new, |heap| heap.facts().names);
@@ -388,5 +382,5 @@ fn question(
     client.memory.permitted_heaps = Some(heaps.map(|heap| heap.id().as_str().to_owned()).collect());
     let mut participants = vec![client, takes("renderer", Role::Sample, renderer)];
     participants.extend(display);
-    Want { size, participants, count: 1, name: "feedback", dma_buf_only: true }
+    Want { size, participants, count: 1, name: "feedback", dma_buf_only: true, ..Want::default() }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use heapwright_alloc::{
-    buffers::{AllocatorError, Buffer},
+    buffers::{AllocatorError, Buffer, Want},
     constraints::{Fourcc as Code, Modifier as Mod, Size},
     smithay::{DmabufError, dmabuf},
     solver::problem::{Participant, Role},
@@ -80,7 +80,7 @@ impl ScreenAllocator {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gets memory for frames of another kind while those on the screen are still there, so that a change of mode for which
+    /// Gets memory for frames of another kind, which the display will show in a mode set for them, while those on the screen are still there, so that a change of mode for which
     /// there is none can be refused. Frames that are no larger than the last ones find the room of those.
     ///
     /// # Errors
@@ -92,8 +92,8 @@ impl ScreenAllocator {
             return Ok(());
         }
         let shrinks = stock.kind.as_ref().is_some_and(|(old, ..)| size.area() <= old.area());
-        let least = self.allocate(&kind, LEAST);
-        let spare = if shrinks { least.or_else(|_| self.allocate(&kind, 1)) } else { least };
+        let least = self.allocate(&kind, LEAST, true);
+        let spare = if shrinks { least.or_else(|_| self.allocate(&kind, 1, true)) } else { least };
         stock.spare = spare?;
         stock.kind = Some(kind);
         Ok(())
@@ -110,7 +110,12 @@ impl ScreenAllocator {
         self.stock().shortage.clone()
     }
 
-    fn allocate(&self, (size, format, modifiers): &Kind, count: u32) -> Result<Vec<Buffer>, ScreenError> {
+    fn allocate(
+        &self,
+        (size, format, modifiers): &Kind,
+        count: u32,
+        new_mode: bool,
+    ) -> Result<Vec<Buffer>, ScreenError> {
         let format = Code(*format as u32);
         // A driver from before modifiers means LINEAR when it names none.
         let named = |modifier: &Modifier| match modifier {
@@ -122,7 +127,8 @@ impl ScreenAllocator {
             Participant { device: Some(self.device.clone()), ..takes(&self.output, Role::Scanout, &pairs) };
         let name = format!("{} output", self.output);
         let participants = vec![renderer(format), display];
-        Ok(self.memory.allocate_several(&name, *size, participants, true, count)?)
+        let want = Want { size: *size, participants, count, name: &name, dma_buf_only: true, new_mode };
+        Ok(self.memory.allocate_several(&want)?)
     }
 }
 
@@ -142,7 +148,7 @@ impl Allocator for ScreenAllocator {
         let known = stock.kind.as_ref() == Some(&kind);
         if !known || stock.spare.is_empty() {
             stock.spare.clear();
-            match self.allocate(&kind, if known { 1 } else { LEAST }) {
+            match self.allocate(&kind, if known { 1 } else { LEAST }, false) {
                 Ok(buffers) => stock.spare = buffers,
                 Err(error) => {
                     // Now, while what is taken is taken by others.

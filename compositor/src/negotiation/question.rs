@@ -32,6 +32,13 @@ impl Question {
         let mut participants = self.participants.clone();
         participants.push(takes(RENDERER, Role::Sample, renderer));
         participants.extend(display);
-        Want { size: self.size, participants, count: self.count, name: "negotiated", dma_buf_only: true }
+        Want {
+            size: self.size,
+            participants,
+            count: self.count,
+            name: "negotiated",
+            dma_buf_only: true,
+            ..Want::default()
+        }
     }
 }

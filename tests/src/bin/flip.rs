@@ -114,6 +114,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         count: 3,
         name: "flip",
         dma_buf_only: true,
+        ..Want::default()
     })?;
     let mut framebuffers = Vec::new();
     for buffer in &made.buffers {

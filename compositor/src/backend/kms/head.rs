@@ -42,6 +42,8 @@ pub(super) struct Head {
     pub(super) screen: ScreenAllocator,
     /// Where the pointer is shown, if the CRTC has a plane for it.
     pub(super) cursor: Option<CursorPlane>,
+    /// The mode that it is to have as soon as there is memory for it and for its colours, if it has less.
+    pub(super) wanted: Option<Mode>,
     pub(super) pace: Pace,
     pub(super) setback: Setback,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
@@ -112,6 +114,7 @@ impl Head {
             exporter,
             screen,
             cursor,
+            wanted: None,
             pace: Pace::default(),
             setback: Setback::default(),
             direct: None,

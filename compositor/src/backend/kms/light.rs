@@ -5,7 +5,7 @@ use std::path::Path;
 use heapwright_alloc::constraints::Size;
 use smithay::{
     backend::{
-        allocator::{Fourcc, dmabuf::Dmabuf, gbm::GbmDevice},
+        allocator::{Fourcc, Modifier, dmabuf::Dmabuf, gbm::GbmDevice},
         drm::{DrmDeviceFd, Planes, compositor::DrmCompositor},
         renderer::Bind,
     },
@@ -24,7 +24,7 @@ use super::{
     cursor_plane::{CursorPlane, for_pointers_only, takes_pointers},
     error::KmsError,
     head::{Compositor, Head},
-    planes,
+    less, planes,
 };
 use crate::{
     memory::{Memory, ScreenAllocator},
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Formats tried for composed frames, best first.
-const FORMATS: [Fourcc; 3] = [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Rgb565];
+pub(super) const FORMATS: [Fourcc; 3] = [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Rgb565];
 
 /// The planes of a CRTC as Smithay is to see them: the cursor plane as one above all others, for the pointer alone.
 fn with_pointers(mut planes: Planes, is_legacy: bool) -> (Planes, Option<plane::Handle>) {
@@ -96,6 +96,7 @@ pub(super) fn light(
     let name = name(info);
     let dark = |why: String| KmsError::Output { path: path.to_owned(), connector: name.clone(), why };
     let mut mode = wishes.choose(info.modes()).map_err(dark)?;
+    let wanted = mode;
     let Backend::Kms(kms) = &mut state.backend else { return Ok(()) };
     let resources = fd.resource_handles().map_err(|error| dark(error.to_string()))?;
     let crtc = info
@@ -130,7 +131,8 @@ pub(super) fn light(
     let ((width, height), refresh) = (mode.size(), OutputMode::from(mode).refresh);
     info!(output = name, width, height, refresh, format = %compositor.format(), "output lit");
     // Another format may simply be all that the display takes.
-    if let Some(why) = shortage.or_else(|| screen.shortage()) {
+    let shortage = shortage.or_else(|| screen.shortage());
+    if let Some(why) = &shortage {
         let format = compositor.format();
         warn!(output = name, width, height, %format, why, "fewer pixels or colours, for lack of memory");
     }
@@ -141,6 +143,9 @@ pub(super) fn light(
         Head::new((output.clone(), global), info, compositor, &placed, (exporter, screen, cursor), kms.lit);
     kms.heads.insert(crtc, head);
     state.space.map_output(&output, (x, 0));
+    if shortage.is_some() {
+        less::follow(state, crtc, wanted);
+    }
     Ok(())
 }
 
@@ -218,13 +223,13 @@ fn make(
     Ok(Made { output, compositor, placed, exporter, screen, cursor })
 }
 
-fn size(mode: &Mode) -> Size {
+pub(super) fn size(mode: &Mode) -> Size {
     let (width, height) = mode.size();
     Size::new(width.into(), height.into())
 }
 
 /// The largest mode with fewer pixels, and of those the fastest.
-fn smaller(modes: &[Mode], than: (u16, u16)) -> Option<Mode> {
+pub(super) fn smaller(modes: &[Mode], than: (u16, u16)) -> Option<Mode> {
     let pixels = |(width, height): (u16, u16)| u32::from(width) * u32::from(height);
     let fewer = modes.iter().filter(|mode| pixels(mode.size()) < pixels(than));
     fewer.max_by_key(|mode| (pixels(mode.size()), OutputMode::from(**mode).refresh)).copied()
@@ -235,14 +240,39 @@ fn smaller(modes: &[Mode], than: (u16, u16)) -> Option<Mode> {
 /// # Errors
 /// Why the display does not take it.
 pub(super) fn change_mode(head: &mut Head, mode: Mode) -> Result<(), String> {
-    let ((width, height), size) = (mode.size(), size(&mode));
     let (format, modifiers) = (head.compositor.format(), head.compositor.modifiers().to_vec());
-    head.screen.reserve(size, format, &modifiers).map_err(|error| error.to_string())?;
-    head.compositor.use_mode(mode).map_err(|error| {
+    head.screen.reserve(size(&mode), format, &modifiers).map_err(|error| error.to_string())?;
+    change_to(head, mode, None)?;
+    // If colours are still missing.
+    head.wanted = head.wanted.map(|_| mode);
+    Ok(())
+}
+
+/// Changes the mode of a lit output, and the format of its frames if another is given, for which memory is reserved.
+///
+/// # Errors
+/// Why the display does not take it; it goes on as it was.
+pub(super) fn change_to(
+    head: &mut Head,
+    mode: Mode,
+    format: Option<(Fourcc, Vec<Modifier>)>,
+) -> Result<(), String> {
+    let before = head.compositor.pending_mode();
+    // Also where it is the same: only with a mode, drivers take another format.
+    let mut changed = head.compositor.use_mode(mode).map_err(|error| error.to_string());
+    if let (Ok(()), Some((code, modifiers))) = (&changed, format) {
+        let set = head.compositor.set_format(head.screen.clone(), code, modifiers);
+        changed = set.map_err(|error| match head.compositor.use_mode(before) {
+            Ok(()) => error.to_string(),
+            Err(also) => format!("{error}, and its mode does not come back: {also}"),
+        });
+    }
+    if changed.is_err() {
         head.screen.release();
-        error.to_string()
-    })?;
-    head.exporter.set_screen(size);
+        return changed;
+    }
+    let (width, height) = mode.size();
+    head.exporter.set_screen(size(&mode));
     head.output.change_current_state(Some(OutputMode::from(mode)), None, None, None);
     info!(
         output = head.output.name(),

@@ -9,6 +9,7 @@ mod error;
 mod find;
 mod frame;
 mod head;
+mod less;
 mod light;
 mod offer;
 mod plan;
