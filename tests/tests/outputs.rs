@@ -98,6 +98,35 @@ fn outputs(outcome: &Outcome, name: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
+fn a_session_lights_a_display_on_whose_crtc_another_left_a_connector_for_writing_back() {
+    let script = format!(
+        "{}\nmake_vkms vkms-left\n{}
+        start
+        writeback --leave $device $session left.png || exit 5
+        # It can put nothing back in order.
+        kill -9 $session; wait $session
+        cat $debug/state >left.state
+        rm there paint.json
+        start
+        crc_of 0 again
+        heapwright msg outputs --json >again
+        finish",
+        vkms::SHELL,
+        // Waits and a session as with two, on the one that was made.
+        TWO.split_once("find_vkms\n").map_or("", |(_, functions)| functions)
+    );
+    let scenario = lab::uml().with_workspace().expect("built programs").timeout(Duration::from_secs(120));
+    let scenario = scenario.kernel_argument("vkms.create_default_dev=0");
+    let outcome = scenario.run(&script).expect("a guest");
+    assert_eq!(outcome.code, 0, "{}", outcome.tail());
+    let left = outcome.text("left.state").unwrap_or_default();
+    let writer = left.split("connector[").find(|it| it.contains("Writeback")).unwrap_or_default();
+    assert!(writer.contains("crtc=crtc-0"), "nothing was left: {left}");
+    assert_eq!(crc(&outcome, "again"), painted(1024, 768));
+    assert_eq!(outputs(&outcome, "again").len(), 1, "a connector for writing back is no display");
+}
+
+#[test]
 fn a_second_display_is_lit_and_windows_go_to_it_when_theirs_is_pulled() {
     let outcome = two_connectors(
         r#"

@@ -40,6 +40,9 @@ struct Cli {
     /// Take each so many-th pixel of each so many-th row.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     shrink: u32,
+    /// Leave the connector where it is, as a program does that is killed between a photograph and its end.
+    #[arg(long)]
+    leave: bool,
 }
 
 /// The master's own file.
@@ -110,7 +113,7 @@ fn find(device: &Borrowed) -> io::Result<(connector::Handle, crtc::Info)> {
 }
 
 /// The picture: pixels a row, and the rows of XRGB8888 without padding.
-fn photograph(device: &Borrowed) -> io::Result<(u32, Vec<u8>)> {
+fn photograph(device: &Borrowed, leave: bool) -> io::Result<(u32, Vec<u8>)> {
     // Of this file, and so of the master's: taken back below.
     device.set_client_capability(ClientCapability::WritebackConnectors, true)?;
     let (writer, crtc) = find(device)?;
@@ -145,6 +148,9 @@ fn photograph(device: &Borrowed) -> io::Result<(u32, Vec<u8>)> {
     let row = size.0 as usize * 4;
     let rows =
         device.map_dumb_buffer(&mut buffer)?.chunks(pitch).flat_map(|line| line[..row].to_vec()).collect();
+    if leave {
+        return Ok((size.0, rows));
+    }
     let mut request = AtomicModeReq::new();
     set(&mut request, writer, &of_writer, "CRTC_ID", 0)?;
     device.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request)?;
@@ -156,7 +162,7 @@ fn photograph(device: &Borrowed) -> io::Result<(u32, Vec<u8>)> {
 
 fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
     let device = borrow(&cli.device, cli.pid)?;
-    let (width, rows) = photograph(&device)?;
+    let (width, rows) = photograph(&device, cli.leave)?;
     fs::write(&cli.png, Photograph::of_xrgb(width, &rows).png(cli.shrink)?)?;
     Ok(())
 }
