@@ -20,6 +20,7 @@ struct Fake {
     id: HeapId,
     pool: &'static str,
     contiguous: bool,
+    capacity: u64,
     tells_free: bool,
     left: Arc<AtomicU64>,
     asked: AtomicU64,
@@ -38,7 +39,7 @@ impl Heap for Fake {
             id: self.id.to_string(),
             pool: Some(self.pool.into()),
             contiguous: self.contiguous,
-            capacity: self.contiguous.then_some(1 << 30),
+            capacity: self.contiguous.then_some(self.capacity),
             free: self.tells_free.then(|| self.left.load(Ordering::Relaxed)),
             ..HeapFacts::default()
         }
@@ -65,8 +66,18 @@ impl Heap for Fake {
 
 fn heap(id: &str, pool: &'static str, contiguous: bool, left: &Arc<AtomicU64>) -> Arc<Fake> {
     let left = Arc::clone(left);
-    let (tells_free, asked, given_back, fails_with) = (false, 0.into(), 0, None);
-    Arc::new(Fake { id: HeapId::new(id), pool, contiguous, tells_free, left, asked, given_back, fails_with })
+    let (capacity, tells_free, asked, given_back, fails_with) = (1 << 30, false, 0.into(), 0, None);
+    Arc::new(Fake {
+        id: HeapId::new(id),
+        pool,
+        contiguous,
+        capacity,
+        tells_free,
+        left,
+        asked,
+        given_back,
+        fails_with,
+    })
 }
 
 fn bytes(number: u64) -> Arc<AtomicU64> {
@@ -76,6 +87,14 @@ fn bytes(number: u64) -> Arc<AtomicU64> {
 fn allocator(heaps: &[&Arc<Fake>]) -> Allocator {
     let heaps = heaps.iter().map(|heap| Arc::clone(heap) as Arc<dyn Heap>).collect();
     Allocator::new(HeapList { heaps, problems: Vec::new() })
+}
+
+/// As [`heap`], contiguous, with so many bytes in all, of which the kernel says what is free.
+fn told(capacity: u64, left: u64) -> Arc<Fake> {
+    let mut heap = heap("fixed", "cma", true, &bytes(left));
+    let fake = Arc::get_mut(&mut heap).unwrap();
+    (fake.tells_free, fake.capacity) = (true, capacity);
+    heap
 }
 
 /// 16384 bytes each, painted by the CPU, and shown by a screen that wants contiguous memory but can be done without.
@@ -330,4 +349,34 @@ fn a_machine_too_small_for_all_spare_buffers_gives_as_many_as_it_has() {
     // Who has none to spare gets none.
     let fixed = heap("fixed", "cma", true, &bytes(2 * ONE));
     assert!(matches!(allocator(&[&fixed]).allocate(&want(3)), Err(AllocatorError::Unsolved { .. })));
+}
+
+#[test]
+fn in_a_pool_that_never_has_room_for_all_the_most_that_it_can_have_is_waited_for() {
+    let elastic = heap("elastic", "ram", false, &bytes(u64::MAX));
+    // Four buffers at most, of which one, two and three can be had now.
+    for (free, had, lost) in [(1, 5, 1), (2, 2, 0), (3, 3, 0)] {
+        let fixed = told(4 * ONE, free * ONE);
+        let allocator = allocator(&[&fixed, &elastic]);
+        let made = allocator.allocate(&with_spare(3)).unwrap();
+        let degraded = made.degraded.as_ref().unwrap();
+        assert_eq!((made.buffers.len(), degraded.dropped.len()), (had, lost), "{free}");
+        assert_eq!((degraded.wanted.count, degraded.wanted.dropped.len()), (4, 0), "{free}");
+        assert!(!allocator.has_recovered(&with_spare(3), degraded), "{free}");
+        fixed.left.store(4 * ONE, Ordering::Relaxed);
+        assert!(allocator.has_recovered(&with_spare(3), degraded), "{free}");
+        let whole = allocator.allocate(&with_spare(3)).unwrap();
+        assert_eq!((whole.buffers.len(), whole.degraded), (4, None), "{free}");
+    }
+}
+
+#[test]
+fn spare_buffers_beyond_all_measure_are_no_reason_to_go_without_any() {
+    let allocator = allocator(&[&told(1 << 30, 1 << 30)]);
+    let mut want = with_spare(u32::MAX);
+    assert_eq!(want.most(), 64);
+    assert_eq!(allocator.allocate(&want).unwrap().buffers.len(), 64);
+    want.participants[0].counts.camping = Some(u32::MAX);
+    assert_eq!(want.most(), 64);
+    assert!(allocator.allocate(&want).is_err());
 }

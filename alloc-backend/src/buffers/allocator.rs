@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::degradation::{Scarcity, has_room};
 use super::ledger::Ledger;
+use super::spare::{Found, solve_within_means, within_means};
 use super::trying::{for_options, pair_of};
 use super::{
     Allocated, AllocatorError, Buffer, BufferPool, Degradation, Layout, Metrics, Owner, PoolLimits,
@@ -150,7 +151,7 @@ impl Allocator {
     /// Whether a want that was degraded would now get what it could not have then, as far as can be known without
     /// trying: then it is worth allocating again.
     pub fn has_recovered(&self, want: &Want<'_>, degraded: &Degradation) -> bool {
-        match solve(&self.problem(want)) {
+        match solve_within_means(&self.problem(want)) {
             Answer::Solved(answer) => has_room(&answer, degraded),
             _ => false,
         }
@@ -226,6 +227,13 @@ impl Allocator {
     /// Solves a want, trying what the solver chooses until it chooses nothing untried. Allocates nothing that stays.
     pub fn resolve(&self, want: &Want<'_>) -> (Problem, Answer) {
         self.resolve_within(want, &Scarcity::new(self.ledger.shortages()))
+    }
+
+    /// What [`Allocator::allocate`] would answer now, as far as can be known without allocating: where memory is short,
+    /// with fewer spare buffers rather than without somebody.
+    #[must_use]
+    pub fn foresee(&self, want: &Want<'_>) -> Answer {
+        self.resolve_within_means(want, &Scarcity::new(self.ledger.shortages())).found.1
     }
 
     /// Allocates what is wanted. Where memory is short, with fewer spare buffers ([`Counts`](crate::constraints::Counts))
@@ -311,6 +319,17 @@ impl Allocator {
                 }
             }
         });
+    }
+
+    /// As [`Allocator::resolve_within`], with fewer spare buffers rather than without somebody.
+    pub(super) fn resolve_within_means(
+        &self,
+        want: &Want<'_>,
+        scarcity: &Scarcity,
+    ) -> Found<(Problem, Answer)> {
+        let ask = |count| self.resolve_within(&want.of_only(count), scarcity);
+        let whole = self.resolve_within(want, scarcity);
+        within_means((&want.participants, want.count), whole, |(_, answer)| answer, ask)
     }
 
     pub(super) fn resolve_within(&self, want: &Want<'_>, scarcity: &Scarcity) -> (Problem, Answer) {

@@ -8,7 +8,7 @@ use super::{
     Shortage, Want,
 };
 use crate::heaps::Heap;
-use crate::links::check;
+use crate::links::check_with_test;
 use crate::solver::problem::{Problem, Verdict};
 use crate::solver::{Answer, Resolution};
 
@@ -21,7 +21,7 @@ impl Allocator {
         let mut failures: Vec<HeapFailure> = Vec::new();
         let mut scarcity = Scarcity::new(self.ledger.shortages());
         loop {
-            let Found { problem, answer, whole } = self.resolve_within_means(want, &scarcity);
+            let Found { found: (problem, answer), whole } = self.resolve_within_means(want, &scarcity);
             let Answer::Solved(resolution) = answer else {
                 return Err(unsolved(answer, failures, problem, &scarcity));
             };
@@ -34,9 +34,13 @@ impl Allocator {
                 return Err(unsolved(Answer::Solved(resolution), failures, problem, &scarcity));
             };
             let mut buffers = Vec::new();
-            match self.take_all(&**heap, &resolution, &problem, &layout, &mut take, &mut buffers) {
+            match self.take_all(&**heap, &resolution, &problem, (want, &layout), &mut take, &mut buffers) {
                 Ok(()) => {
-                    let degraded = degradation(&problem, whole.as_ref(), &resolution, &scarcity);
+                    let degraded = degradation(
+                        whole.as_ref().map_or(&problem, |(whole, _)| whole),
+                        &resolution,
+                        &scarcity,
+                    );
                     if let Some(degraded) = &degraded {
                         self.ledger.count(|metrics| metrics.degradations += 1);
                         tracing::warn!(buffer = want.name, %degraded, "degraded");
@@ -93,7 +97,7 @@ impl Allocator {
         heap: &dyn Heap,
         resolution: &Resolution,
         problem: &Problem,
-        layout: &Layout,
+        (want, layout): (&Want<'_>, &Layout),
         take: &mut impl FnMut(&dyn Heap, &Layout) -> Result<B, PoolError>,
         buffers: &mut Vec<B>,
     ) -> Result<(), FailureReason> {
@@ -108,7 +112,7 @@ impl Allocator {
                 if contiguous || device.takes_scattered() == Some(true) {
                     continue;
                 }
-                let found = check(device, buffer.as_ref());
+                let found = check_with_test(device, buffer.as_ref(), want.test());
                 if found.link.verdict == Verdict::Refuses {
                     self.links.keep(found.clone(), (layout.format(), layout.modifier()));
                     return Err(FailureReason::Check(Box::new(found)));

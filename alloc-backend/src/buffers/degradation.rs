@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Shortage;
+use super::spare::{most, solve_within_means};
 use crate::heaps::HeapId;
 use crate::solver::problem::{HeapFacts, Problem};
-use crate::solver::{Answer, Resolution, solve};
+use crate::solver::{Answer, Resolution};
 
 /// How much of the cost vector is about quality: what was dropped, and copies per frame. The rest is economy.
 pub(super) const QUALITY: usize = 2;
@@ -84,21 +85,17 @@ impl Scarcity {
     }
 }
 
-/// Whether an answer does without something for lack of memory alone. `whole` is the question with all spare buffers, where
-/// some were given up.
-pub(super) fn degradation(
-    problem: &Problem,
-    whole: Option<&Problem>,
-    got: &Resolution,
-    scarcity: &Scarcity,
-) -> Option<Degradation> {
+/// Whether an answer does without something for lack of memory alone. `problem` is the question with all spare buffers, also
+/// where some were given up.
+pub(super) fn degradation(problem: &Problem, got: &Resolution, scarcity: &Scarcity) -> Option<Degradation> {
     let quality = &got.cost[..QUALITY];
-    if whole.is_none() && quality.iter().all(|cost| *cost == 0) {
+    if quality.iter().all(|cost| *cost == 0)
+        && got.count >= u64::from(most(&problem.participants, problem.count))
+    {
         return None;
     }
-    let problem = whole.unwrap_or(problem);
     let wanted = with_room(problem)?;
-    let fewer = whole.is_some() && wanted.count > got.count;
+    let fewer = wanted.count > got.count;
     match wanted.cost[..QUALITY].cmp(quality) {
         Ordering::Less => {}
         Ordering::Equal if fewer => {}
@@ -117,7 +114,7 @@ fn with_room(problem: &Problem) -> Option<Resolution> {
     for facts in &mut full.heaps {
         facts.free = None;
     }
-    match solve(&full) {
+    match solve_within_means(&full) {
         Answer::Solved(wanted) => Some(wanted),
         _ => None,
     }
@@ -143,5 +140,5 @@ pub(super) fn shortages_behind(problem: &Problem, scarcity: &Scarcity) -> Vec<Sh
 
 /// Whether an answer is as good as what was wanted.
 pub(super) fn has_room(answer: &Resolution, degraded: &Degradation) -> bool {
-    answer.cost[..QUALITY] <= degraded.wanted.cost[..QUALITY]
+    answer.cost[..QUALITY] <= degraded.wanted.cost[..QUALITY] && answer.count >= degraded.wanted.count
 }

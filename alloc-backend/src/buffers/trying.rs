@@ -13,6 +13,13 @@ use crate::solver::problem::{Match, OptionSpec, Participant, Problem, Role, Verd
 /// Pitch alignments tried, in bytes, when a device refuses a layout whatever its memory: those that drivers ask for.
 const PITCH_ALIGNS: [u64; 3] = [64, 128, 256];
 
+impl Want<'_> {
+    /// How displays are asked about its buffers.
+    pub(super) fn test(&self) -> Test {
+        if self.new_mode { Test::InAnotherMode } else { Test::AsItIs }
+    }
+}
+
 impl Allocator {
     /// Tries an answer with every device that would touch it; whether anything new was learned.
     pub(super) fn try_answer(
@@ -31,8 +38,7 @@ impl Allocator {
             {
                 continue;
             }
-            let test = if want.new_mode { Test::InAnotherMode } else { Test::AsItIs };
-            let found = probe_with_test(device, &**heap, layout, test);
+            let found = probe_with_test(device, &**heap, layout, want.test());
             let layout_refused =
                 found.steps.iter().any(|step| matches!(step.outcome, Outcome::RefusedForAnyMemory(_)));
             if layout_refused {
@@ -45,7 +51,10 @@ impl Allocator {
                 }
             }
             problem.links.push(found.link.clone());
-            self.links.keep(found, pair);
+            // What was not tested is nothing to go by for others, who may show it as it is.
+            if want.test() == Test::AsItIs || found.link.verdict == Verdict::Refuses {
+                self.links.keep(found, pair);
+            }
             return true;
         }
         for node in self.rendering(resolution, problem) {

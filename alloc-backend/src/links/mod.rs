@@ -21,8 +21,8 @@ mod video;
 
 pub use cache::LinkCache;
 pub use count::ProbeCount;
-pub(crate) use probe::probe_with_test;
 pub use probe::{Outcome, Probe, Step, check, probe};
+pub(crate) use probe::{check_with_test, probe_with_test};
 pub use probe_renderer::probe_renderer;
 pub use scatter::probe_scattered;
 pub use store::{LinkStore, Trust};

@@ -134,8 +134,13 @@ pub(super) fn probe_with(
 /// Tries a buffer that is there, and that this device has not imported yet: the check that memory which passed once
 /// passes again. The verdict is about this buffer.
 pub fn check(device: &KmsDevice, buffer: &Buffer) -> Probe {
+    check_with_test(device, buffer, Test::AsItIs)
+}
+
+/// As [`check`], for a buffer that is shown in the way that is tested.
+pub(crate) fn check_with_test(device: &KmsDevice, buffer: &Buffer, test: Test) -> Probe {
     let mut steps = Vec::new();
-    let verdict = try_on(device, buffer, Test::AsItIs, &mut steps);
+    let verdict = try_on(device, buffer, test, &mut steps);
     let heap = buffer.heap().map(|heap| heap.as_str().to_owned()).unwrap_or_default();
     let device = device.name().to_owned();
     let bytes = Some(buffer.bytes());

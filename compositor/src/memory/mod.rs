@@ -275,7 +275,7 @@ impl Memory {
     /// # Errors
     /// [`NoBuffers`]; nothing stays allocated then.
     pub fn allocate_for(&self, want: &Want<'_>, client: Owner) -> Result<Allocated<PooledBuffer>, NoBuffers> {
-        if self.is_crowded(want.count) {
+        if self.is_crowded(want.most()) {
             return Err(NoBuffers::Crowded);
         }
         let allocator = self.allocator();

@@ -40,6 +40,8 @@ struct Stock {
     kind: Option<Kind>,
     /// Of this kind, not handed out yet.
     spare: Vec<Buffer>,
+    /// The kind before that, while it is not certain that the display takes the new one.
+    before: Option<Kind>,
     /// Why there was no memory the first time that it was asked for, and what would help.
     shortage: Option<String>,
 }
@@ -89,19 +91,27 @@ impl ScreenAllocator {
         let kind = (size, format, modifiers.to_vec());
         let mut stock = self.stock();
         if stock.kind.as_ref() == Some(&kind) {
+            stock.before = None;
             return Ok(());
         }
-        let shrinks = stock.kind.as_ref().is_some_and(|(old, ..)| size.area() <= old.area());
+        let shrinks = stock
+            .kind
+            .as_ref()
+            .is_some_and(|(old, as_now, _)| size.area() <= old.area() && format == *as_now);
         let least = self.allocate(&kind, LEAST, true);
         let spare = if shrinks { least.or_else(|_| self.allocate(&kind, 1, true)) } else { least };
         stock.spare = spare?;
-        stock.kind = Some(kind);
+        stock.before = stock.kind.replace(kind);
         Ok(())
     }
 
-    /// Gives back what was got for frames that will not be.
+    /// Gives back what was got by [`ScreenAllocator::reserve`] for frames that will not be.
     pub fn release(&self) {
-        self.stock().spare.clear();
+        let mut stock = self.stock();
+        stock.spare.clear();
+        if let Some(before) = stock.before.take() {
+            stock.kind = Some(before);
+        }
     }
 
     /// Why there was no memory for the best kind of frames, if there was none, and what would help.

@@ -54,8 +54,44 @@ struct Inner {
     /// The display that was asked about then.
     display: Option<String>,
     degraded: bool,
+    /// When to tell of room for spare buffers, where they alone are missing.
+    spare: Spare,
     /// The display was left out for want of memory, and the client has no other answer since.
     without_display: bool,
+}
+
+/// Spare buffers that are missing. A client that asks for them again must find room for all its buffers beside those that it
+/// has, and may end with less: where that led to nothing, it is told ever more seldom.
+#[derive(Debug, Default)]
+struct Spare {
+    lacking: bool,
+    /// Seconds from an answer to when it is told of room.
+    wait: u32,
+    /// Of them, those that are left.
+    left: u32,
+}
+
+impl Spare {
+    /// The longest wait, in seconds.
+    const LAST: u32 = 64;
+
+    fn answered(&mut self, lacking: bool) {
+        self.wait = match (self.lacking, lacking) {
+            // It was told, asked, and got no more.
+            (true, true) => (self.wait * 2).clamp(1, Self::LAST),
+            // It may have lost what the display reads: no sooner the next time.
+            (true, false) | (false, true) => self.wait,
+            (false, false) => 0,
+        };
+        (self.lacking, self.left) = (lacking, self.wait);
+    }
+
+    /// A second has passed.
+    fn waits(&mut self) -> bool {
+        let waits = self.lacking && self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        waits
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -72,6 +108,7 @@ impl AllocationData {
             settled: None,
             display: None,
             degraded: false,
+            spare: Spare::default(),
             without_display: false,
         };
         AllocationData { surface: surface.map(|surface| surface.downgrade()), inner: Mutex::new(inner) }
@@ -105,6 +142,7 @@ impl AllocationData {
         if had.is_some() {
             inner.without_display = missed.is_some_and(|names| names.iter().any(|name| name == DISPLAY));
         }
+        inner.spare.answered(had.is_some() && missed.is_some_and(<[String]>::is_empty));
         inner.settled = Some((question, had));
         inner.degraded = missed.is_some();
     }
@@ -130,6 +168,17 @@ impl AllocationData {
         let mut inner = lock(&self.inner);
         inner.settled = None;
         inner.degraded = false;
+    }
+
+    /// A second has passed. Whether it is not yet time to look after this one, as only spare buffers are missing, and
+    /// telling of them has led to nothing lately.
+    pub(super) fn waits_for_spare(&self) -> bool {
+        lock(&self.inner).spare.waits()
+    }
+
+    /// Whether only spare buffers are missing.
+    pub(super) fn lacks_only_spare(&self) -> bool {
+        lock(&self.inner).spare.lacking
     }
 
     /// Whether there was less than there could have been, for want of memory.
@@ -311,5 +360,38 @@ impl Dispatch<ZhwAllocationV1, AllocationData> for Heapwright {
     fn destroyed(state: &mut Self, client: ClientId, allocation: &ZhwAllocationV1, _: &AllocationData) {
         state.negotiations.end(&client, allocation);
         gone(state, client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until it is told.
+    fn told_after(spare: &mut Spare) -> usize {
+        std::iter::repeat_with(|| spare.waits()).take(100).take_while(|waits| *waits).count()
+    }
+
+    #[test]
+    fn who_asks_for_spare_buffers_in_vain_is_told_ever_more_seldom() {
+        let mut spare = Spare::default();
+        spare.answered(true);
+        assert_eq!(told_after(&mut spare), 0, "the first time at once");
+        let again = |_| {
+            spare.answered(true);
+            told_after(&mut spare)
+        };
+        let waits: Vec<_> = (0..9).map(again).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        // Its display went with the last question, and is back.
+        spare.answered(false);
+        assert_eq!(told_after(&mut spare), 0, "that is told at once");
+        spare.answered(true);
+        assert_eq!(told_after(&mut spare), 64);
+        // It has all, and once more.
+        spare.answered(false);
+        spare.answered(false);
+        spare.answered(true);
+        assert_eq!(told_after(&mut spare), 0);
     }
 }

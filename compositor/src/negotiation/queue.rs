@@ -178,23 +178,25 @@ impl Heapwright {
         }
     }
 
-    fn reconsider_one(&self, allocation: &ZhwAllocationV1, data: &AllocationData) {
-        let Some((question, before)) = data.settled() else { return };
-        let Some(want) = self.want(&question, data).filter(|want| !self.memory.is_crowded(want.count)) else {
-            return;
+    /// Whether it was told.
+    fn reconsider_one(&self, allocation: &ZhwAllocationV1, data: &AllocationData) -> bool {
+        let Some((question, before)) = data.settled() else { return false };
+        let Some(want) = self.want(&question, data).filter(|want| !self.memory.is_crowded(want.most()))
+        else {
+            return false;
         };
         let now = match self.memory.foresee(&want) {
             heapwright_alloc::solver::Answer::Solved(resolution) => Had::of(&resolution),
             _ => Had::default(),
         };
         let moved = data.display() != display_in(&want);
-        if let Some(change) = change(before.as_ref(), &now, moved) {
-            if data.is_degraded() {
-                info!(?change, size = %want.size, "there is memory again for what a client went without: it is told");
-            }
-            data.told_of_change();
-            allocation.changed(change);
+        let Some(change) = change(before.as_ref(), &now, moved) else { return false };
+        if data.is_degraded() {
+            info!(?change, size = %want.size, "there is memory again for what a client went without: it is told");
         }
+        data.told_of_change();
+        allocation.changed(change);
+        true
     }
 
     /// While memory lies idle or a pool is dry, looks after both every second.
@@ -220,13 +222,17 @@ impl Heapwright {
 
     /// Those that got less than they could have, or nothing, for want of memory. Whether there are any.
     fn look_after_the_degraded(&self) -> bool {
-        let mut any = false;
+        let (mut any, mut told) = (false, false);
         for allocation in &self.negotiations.live {
             let Some(data) = allocation.data::<AllocationData>().filter(|data| data.is_degraded()) else {
                 continue;
             };
             any = true;
-            self.reconsider_one(allocation, data);
+            // What one is told of is not there for the next.
+            if data.waits_for_spare() || (told && data.lacks_only_spare()) {
+                continue;
+            }
+            told |= self.reconsider_one(allocation, data);
         }
         any
     }

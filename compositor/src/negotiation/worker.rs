@@ -36,7 +36,7 @@ impl Job {
     /// Whether it is worth the way to the worker.
     fn is_much(&self) -> bool {
         // Few formats take more than 4 bytes a pixel.
-        let bytes = self.want.size.area().saturating_mul(4).saturating_mul(u64::from(self.want.count));
+        let bytes = self.want.size.area().saturating_mul(4).saturating_mul(u64::from(self.want.most()));
         bytes > LITTLE
     }
 

@@ -5,7 +5,7 @@ use std::{iter, time::Duration};
 
 use smithay::{
     backend::{
-        allocator::{Fourcc, Modifier, dmabuf::Dmabuf},
+        allocator::{Format, Fourcc, Modifier, dmabuf::Dmabuf},
         renderer::{Bind, pixman::PixmanRenderer},
     },
     reexports::{
@@ -24,21 +24,47 @@ use crate::state::Heapwright;
 
 /// How often it is asked whether there is memory again.
 const EVERY: Duration = Duration::from_secs(2);
+/// How seldom at most, where the display has refused what there was memory for.
+const LAST: Duration = Duration::from_secs(60);
+
+/// How it went.
+enum Step {
+    /// There is nothing better to be had.
+    Done,
+    /// There is, or may be, when there is more memory.
+    Waits,
+    /// The display did not take it.
+    Refused,
+}
 
 /// Asks from now on, for the output that was just lit on this CRTC, whether it can have `mode` or its colours.
 pub(super) fn follow(state: &mut Heapwright, crtc: crtc::Handle, mode: Mode) {
     let Some(head) = state.backend.head(crtc) else { return };
     let serial = head.serial;
     head.wanted = Some(mode);
+    let mut wait = EVERY;
     let timer = state.events.insert_timer(EVERY, move |state| {
+        // Pools that were dry are to be tried again.
+        let _ = state.memory.tick(state.clock.now().into());
         let Backend::Kms(kms) = &mut state.backend else { return TimeoutAction::Drop };
+        // Another output by now, or another display on it that does not offer the mode.
+        let head = kms.heads.get(&crtc).filter(|head| head.serial == serial);
+        let wanted = head.and_then(|head| head.wanted.filter(|mode| head.modes.contains(mode)));
+        let Some(wanted) = wanted else { return TimeoutAction::Drop };
         if !kms.is_active() {
             return TimeoutAction::ToDuration(EVERY);
         }
-        // Another output by now, or it was given another mode by somebody.
-        let head = kms.heads.get(&crtc).filter(|head| head.serial == serial);
-        let Some(wanted) = head.and_then(|head| head.wanted) else { return TimeoutAction::Drop };
-        if improve(state, crtc, wanted) { TimeoutAction::Drop } else { TimeoutAction::ToDuration(EVERY) }
+        match improve(state, crtc, wanted) {
+            Step::Waits => {}
+            Step::Refused => wait = (wait * 2).min(LAST),
+            Step::Done => {
+                if let Some(head) = state.backend.head(crtc) {
+                    head.wanted = None;
+                }
+                return TimeoutAction::Drop;
+            }
+        }
+        TimeoutAction::ToDuration(wait)
     });
     if let Err(error) = timer {
         warn!(%error, "an output keeps fewer pixels or colours");
@@ -58,47 +84,63 @@ fn better<M: Copy>(
     all.chain(colours).collect()
 }
 
-/// The modifiers of frames of this format, as Smithay chooses them.
+/// The modifiers of frames of this format, as Smithay chooses them when an output is lit.
 fn modifiers(head: &Head, renderer: &PixmanRenderer, format: Fourcc) -> Vec<Modifier> {
     let drawn = Bind::<Dmabuf>::supported_formats(renderer).unwrap_or_default();
-    let shown = head.compositor.surface().plane_info().formats.iter();
-    let both = shown.filter(|pair| pair.code == format && drawn.contains(pair));
-    both.map(|pair| pair.modifier).collect()
+    let of = |pairs: &mut dyn Iterator<Item = &Format>| -> Vec<Modifier> {
+        pairs.filter(|pair| pair.code == format).map(|pair| pair.modifier).collect()
+    };
+    let shown = of(&mut head.compositor.surface().plane_info().formats.iter());
+    let drawn = of(&mut drawn.iter());
+    if shown == [Modifier::Invalid]
+        && !drawn.contains(&Modifier::Invalid)
+        && drawn.contains(&Modifier::Linear)
+    {
+        return shown;
+    }
+    shown.into_iter().filter(|modifier| drawn.contains(modifier)).collect()
 }
 
-/// Gives an output the best that there is memory for. Whether that is all that it should have.
-fn improve(state: &mut Heapwright, crtc: crtc::Handle, wanted: Mode) -> bool {
+/// Gives an output the best that there is memory for.
+fn improve(state: &mut Heapwright, crtc: crtc::Handle, wanted: Mode) -> Step {
     let before = state.places();
-    let Backend::Kms(kms) = &mut state.backend else { return true };
-    let Some(head) = kms.heads.get_mut(&crtc) else { return true };
+    let Backend::Kms(kms) = &mut state.backend else { return Step::Done };
+    let Some(head) = kms.heads.get_mut(&crtc) else { return Step::Done };
     let now = (head.compositor.pending_mode(), head.compositor.format());
     let down = iter::successors(Some(wanted), |mode| smaller(&head.modes, mode.size()));
     let larger = |mode: &Mode| size(mode).area() > size(&now.0).area();
-    for (mode, format) in better(down, larger, now) {
-        let output = head.output.name();
+    let better = better(down, larger, now).into_iter().filter_map(|(mode, format)| {
         let modifiers = modifiers(head, &kms.renderer, format);
-        if modifiers.is_empty() {
-            continue;
-        }
-        if let Err(error) = head.screen.reserve(size(&mode), format, &modifiers) {
-            debug!(output, size = ?mode.size(), %format, %error, "no memory yet");
-            continue;
-        }
-        match light::change_to(head, mode, Some((format, modifiers))) {
+        (!modifiers.is_empty()).then_some((mode, format, modifiers))
+    });
+    let better: Vec<_> = better.collect();
+    if better.is_empty() {
+        return Step::Done;
+    }
+    let output = head.output.name();
+    let mut refused = Step::Waits;
+    for (index, (mode, format, modifiers)) in better.into_iter().enumerate() {
+        let memory = head.screen.reserve(size(&mode), format, &modifiers).map_err(|error| error.to_string());
+        let changed = match memory {
+            Ok(()) => light::change_to(head, mode, Some((format, modifiers))),
+            Err(error) => {
+                debug!(output, size = ?mode.size(), %format, error, "no memory yet");
+                continue;
+            }
+        };
+        match changed {
             Ok(()) => {
                 info!(output, %format, "there is memory again: more pixels or colours");
-                let done = (mode, format) == (wanted, FORMATS[0]);
-                head.wanted = head.wanted.filter(|_| !done);
                 state.arrange(&before);
-                return done;
+                return if index == 0 { Step::Done } else { Step::Waits };
             }
             Err(why) => {
-                warn!(output, %format, why, "an output keeps fewer pixels or colours");
-                return true;
+                debug!(output, size = ?mode.size(), %format, why, "more pixels or colours are refused");
+                refused = Step::Refused;
             }
         }
     }
-    false
+    refused
 }
 
 #[cfg(test)]

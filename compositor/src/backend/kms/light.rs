@@ -262,9 +262,13 @@ pub(super) fn change_to(
     let mut changed = head.compositor.use_mode(mode).map_err(|error| error.to_string());
     if let (Ok(()), Some((code, modifiers))) = (&changed, format) {
         let set = head.compositor.set_format(head.screen.clone(), code, modifiers);
-        changed = set.map_err(|error| match head.compositor.use_mode(before) {
-            Ok(()) => error.to_string(),
-            Err(also) => format!("{error}, and its mode does not come back: {also}"),
+        changed = set.map_err(|error| {
+            // Room for what Smithay tries a mode with.
+            head.screen.release();
+            match head.compositor.use_mode(before) {
+                Ok(()) => error.to_string(),
+                Err(also) => format!("{error}, and its mode does not come back: {also}"),
+            }
         });
     }
     if changed.is_err() {
