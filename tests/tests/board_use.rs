@@ -7,7 +7,7 @@ use std::time::Duration;
 use heapwright_tests::{
     displays,
     endurance::{self, Held},
-    lab,
+    lab::{self, Outcome},
     photograph::Photograph,
     report::report,
     vkms,
@@ -29,11 +29,21 @@ until_told() { # PID TEXT: waits until the newest frame has such a line of the c
 }
 "#;
 
+/// What comes of a session with such clients, and what it said.
+#[allow(clippy::expect_used, reason = "a test helper")]
+fn run(clients: &str) -> (Outcome, String) {
+    let script = format!("{}{}{SESSION}{clients}", vkms::SHELL, displays::SHELL);
+    let board = lab::board().with_workspace().expect("built programs").timeout(Duration::from_secs(300));
+    let outcome = board.run(&script).expect("a guest");
+    let log = outcome.text("session.log").unwrap_or_default();
+    assert_eq!(outcome.code, 0, "{}\n{log}", outcome.tail());
+    (outcome, log)
+}
+
 #[test]
 #[allow(clippy::expect_used, clippy::panic, reason = "a test's")]
 fn when_the_pool_is_nearly_full_the_picture_is_composed_which_is_said_and_shown_without_a_copy_again_later() {
-    let script = format!(
-        "{}{}{SESSION}
+    let (outcome, log) = run("
         paint='heapwright-paint --negotiate --fullscreen --still --tell 1'
         $paint --stay 600 2>first.told >first.out & first=$!
         until_told $first 'zero-copy on primary'
@@ -53,14 +63,7 @@ fn when_the_pool_is_nearly_full_the_picture_is_composed_which_is_said_and_shown_
         wait $second || exit 6
         kill $first
         kill -TERM $session
-        wait $session",
-        vkms::SHELL,
-        displays::SHELL
-    );
-    let board = lab::board().with_workspace().expect("built programs").timeout(Duration::from_secs(300));
-    let outcome = board.run(&script).expect("a guest");
-    let log = outcome.text("session.log").unwrap_or_default();
-    assert_eq!(outcome.code, 0, "{}\n{log}", outcome.tail());
+        wait $session");
 
     let newest = |name: &str| report(&outcome, name)["outputs"][0]["frames"][0].clone();
     assert_eq!(newest("first.json")["surfaces"][0]["zero_copy"], true);
@@ -89,10 +92,9 @@ fn when_the_pool_is_nearly_full_the_picture_is_composed_which_is_said_and_shown_
 }
 
 #[test]
-#[allow(clippy::expect_used, clippy::panic, reason = "a test's")]
 fn where_there_is_room_for_two_buffers_of_three_there_are_two_and_the_third_comes_with_the_memory() {
-    let script = format!(
-        "{}{}{SESSION}
+    let (outcome, log) = run(
+        "
         # Two pictures of 800x600 take 3750 KiB, three 5625.
         hog --leave 5120 /dev/dma_heap/default_cma_region >held & hog=$!
         until_said held
@@ -109,13 +111,7 @@ fn where_there_is_room_for_two_buffers_of_three_there_are_two_and_the_third_come
         wait $paint || exit 6
         kill -TERM $session
         wait $session",
-        vkms::SHELL,
-        displays::SHELL
     );
-    let board = lab::board().with_workspace().expect("built programs").timeout(Duration::from_secs(300));
-    let outcome = board.run(&script).expect("a guest");
-    let log = outcome.text("session.log").unwrap_or_default();
-    assert_eq!(outcome.code, 0, "{}\n{log}", outcome.tail());
 
     let frame = report(&outcome, "short.json")["outputs"][0]["frames"][0].clone();
     assert_eq!(
