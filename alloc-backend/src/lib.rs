@@ -34,6 +34,7 @@
 //!     count: 2,
 //!     name: "example",
 //!     dma_buf_only: false,
+//!     ..Want::default()
 //! };
 //! let made = allocator.allocate(&want)?;
 //! assert_eq!(made.buffers.len(), 2);

@@ -43,6 +43,7 @@
 //!     count: 3,
 //!     name: "swapchain",
 //!     dma_buf_only: true,
+//!     ..Want::default()
 //! };
 //! let made = allocator.allocate(&want)?;
 //! println!("{} in {}", made.buffers[0].modifier(), made.resolution.heap);
