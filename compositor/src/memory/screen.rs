@@ -82,8 +82,9 @@ impl ScreenAllocator {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gets memory for frames of another kind, which the display will show in a mode set for them, while those on the screen are still there, so that a change of mode for which
-    /// there is none can be refused. Frames that are no larger than the last ones find the room of those.
+    /// Gets memory for frames of another kind, which the display will show in a mode set for them, while those on the screen
+    /// are still there, so that a change of mode for which there is none can be refused. Frames of the same format that are
+    /// no larger than the last ones find the room of those.
     ///
     /// # Errors
     /// [`ScreenError`]; nothing has changed then.
