@@ -51,6 +51,11 @@ impl<P: Clone + PartialEq> Aim<P> {
         self.told.is_none() && self.streak == 0
     }
 
+    /// Whether more frames like the last would change nothing.
+    pub fn is_settled(&self) -> bool {
+        self.streak == 0
+    }
+
     /// The user or the client has changed what the surface is: the word changes with it at once. Whether it does.
     pub fn set(&mut self, plane: Option<P>) -> bool {
         let changes = self.told != plane;

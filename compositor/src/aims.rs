@@ -97,18 +97,22 @@ impl Heapwright {
     }
 
     /// A frame went to the display: `surfaces` are those of it that [`is_to_follow`] chose, with their place in it. Clients of
-    /// those whose plane has changed for good hear of it.
-    pub fn follow_planes(&mut self, output: &Output, surfaces: &[(usize, WlSurface)], frame: &Frame) {
+    /// those whose plane has changed for good hear of it. Whether more frames like this one would tell nobody anything.
+    pub fn follow_planes(&mut self, output: &Output, surfaces: &[(usize, WlSurface)], frame: &Frame) -> bool {
+        let mut settled = true;
         for (index, surface) in surfaces {
             let Some(seen) = frame.surfaces.get(*index) else { continue };
             let sight = self.sight(output, seen, frame);
-            if !with_aim(surface, |aim| aim.frame(sight)) {
+            let (news, at_rest) = with_aim(surface, |aim| (aim.frame(sight), aim.is_settled()));
+            settled &= at_rest;
+            if !news {
                 continue;
             }
             debug!(surface = %surface.id(), plane = ?self.aim_of(surface), "a client is told of another plane");
             self.tell_aim(surface, Some(seen.buffer.size));
             self.reconsider(surface);
         }
+        settled
     }
 
     fn sight(&self, output: &Output, seen: &Seen, frame: &Frame) -> Sight<Target> {

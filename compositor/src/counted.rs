@@ -1,17 +1,18 @@
-//! Elements that count what is drawn of them: the bytes that a frame copies, whoever's picture it is.
+//! Elements as they are given to a display: they count what is drawn of them (the bytes that a frame copies, whoever's
+//! picture it is), and say instead of clients' buffers what stands for them.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use smithay::{
     backend::renderer::{
         element::{Element, Id, Kind, RenderElement, UnderlyingStorage},
         pixman::{PixmanError, PixmanFrame, PixmanRenderer},
-        utils::{CommitCounter, DamageSet, OpaqueRegions},
+        utils::{Buffer as WaylandBuffer, CommitCounter, DamageSet, OpaqueRegions},
     },
     utils::{Buffer, Physical, Point, Rectangle, Scale, Transform},
 };
 
-use crate::render::OutputElement;
+use crate::{render::OutputElement, stand_ins::StandIns};
 
 /// Bytes of a pixel of the frames that are drawn into.
 const PIXEL: u64 = 4;
@@ -22,11 +23,31 @@ pub struct Counted<'a> {
     /// The element.
     pub element: &'a OutputElement,
     drawn: &'a Cell<u64>,
+    stand_ins: Option<&'a StandIns>,
+    /// Known once somebody has asked.
+    stand_in: OnceCell<Option<WaylandBuffer>>,
 }
 
 /// Each of the elements with the one counter.
-pub fn counted<'a>(elements: &'a [OutputElement], drawn: &'a Cell<u64>) -> Vec<Counted<'a>> {
-    elements.iter().map(|element| Counted { element, drawn }).collect()
+pub fn counted<'a>(
+    elements: &'a [OutputElement],
+    drawn: &'a Cell<u64>,
+    stand_ins: Option<&'a StandIns>,
+) -> Vec<Counted<'a>> {
+    let counted = |element| Counted { element, drawn, stand_ins, stand_in: OnceCell::new() };
+    elements.iter().map(counted).collect()
+}
+
+impl Counted<'_> {
+    /// The buffer that is shown where a plane shows this, and whether something stands for it.
+    pub fn buffer(&self, renderer: &mut PixmanRenderer) -> Option<(WaylandBuffer, bool)> {
+        match self.element.underlying_storage(renderer)? {
+            UnderlyingStorage::Wayland(buffer) => {
+                Some((buffer.clone(), matches!(self.stand_in.get(), Some(Some(_)))))
+            }
+            UnderlyingStorage::Memory(_) => None,
+        }
+    }
 }
 
 /// Bytes written where these parts, which may overlap, of a picture of this size are drawn.
@@ -93,7 +114,12 @@ impl RenderElement<PixmanRenderer> for Counted<'_> {
     }
 
     fn underlying_storage(&self, renderer: &mut PixmanRenderer) -> Option<UnderlyingStorage<'_>> {
-        self.element.underlying_storage(renderer)
+        let storage = self.element.underlying_storage(renderer)?;
+        let (Some(stand_ins), UnderlyingStorage::Wayland(buffer)) = (self.stand_ins, &storage) else {
+            return Some(storage);
+        };
+        let stand_in = self.stand_in.get_or_init(|| stand_ins.of(buffer));
+        Some(stand_in.as_ref().map_or(storage, UnderlyingStorage::Wayland))
     }
 }
 

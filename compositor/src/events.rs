@@ -217,12 +217,10 @@ impl Loop {
         if ready.others {
             self.calloop.dispatch(Some(Duration::ZERO), state)?;
         }
-        let work = self.events.shared.work.take();
-        let only_frames = !ready.clients && !ready.others && work.is_empty();
-        for work in work {
+        for work in self.events.shared.work.take() {
             work(state);
         }
-        state.after_turn(only_frames);
+        state.after_turn(ready.others);
         Ok(())
     }
 

@@ -13,12 +13,14 @@
 //! | [`input`] | keyboard and pointer events on their way to clients |
 //! | [`render`], [`tree`] | from windows to elements, and the news of it back to clients |
 //! | [`video`] | pictures of luma and chroma: read by planes as they are, converted where they are composed |
+//! | [`shape`] | whether a commit changes more of a window than pixels |
 //! | [`waiting`] | whose clients may wait for news of a frame |
 //! | [`hidden`] | clients of which nothing is seen |
 //! | [`mod@aim`], [`aims`] | for which plane each surface's client is told to allocate |
 //! | [`frames`] | what became of each surface in the last frames, and why |
 //! | [`mod@counted`] | how many bytes a frame copies |
 //! | [`mod@picture`], [`own_buffers`] | what is drawn by itself before it is placed, and how planes come to show it |
+//! | [`stand_ins`] | what Smithay holds of clients' buffers on planes, so that it does not hold them |
 //! | [`memory`] | every buffer of our own and of clients: where it lies and why |
 //! | [`shared_memory`] | `wl_shm` without a copy, where the display takes it |
 //! | [`mod@explain`] | where buffers go on this machine, and why |
@@ -64,8 +66,10 @@ pub mod render;
 pub mod run;
 pub mod runtime_dir;
 pub mod screenshot;
+pub mod shape;
 pub mod shared_memory;
 pub mod shell;
+pub mod stand_ins;
 pub mod state;
 pub mod surfaces;
 pub mod top;

@@ -14,7 +14,7 @@ use smithay::{
     reexports::{
         calloop::{Interest, Mode, PostAction, generic::Generic},
         wayland_server::{
-            Client, DisplayHandle, Resource as _,
+            Client, Dispatch, DisplayHandle, Resource as _,
             backend::{ClientData, InvalidId},
             protocol::wl_buffer::WlBuffer,
         },
@@ -67,8 +67,26 @@ impl OwnBuffers {
     /// # Errors
     /// [`InvalidId`] after the display has ended.
     pub fn wrap(&self, dmabuf: Dmabuf) -> Result<Buffer, InvalidId> {
-        let buffer = self.client.create_resource::<WlBuffer, Dmabuf, Heapwright>(&self.display, 1, dmabuf)?;
+        self.create(dmabuf)
+    }
+
+    /// A buffer with this in it.
+    ///
+    /// # Errors
+    /// [`InvalidId`] after the display has ended.
+    pub(crate) fn create<D>(&self, data: D) -> Result<Buffer, InvalidId>
+    where
+        D: Send + Sync + 'static,
+        Heapwright: Dispatch<WlBuffer, D>,
+    {
+        let buffer = self.client.create_resource::<WlBuffer, D, Heapwright>(&self.display, 1, data)?;
         Ok(Buffer::with_implicit(buffer))
+    }
+
+    /// Ends a buffer's life as an object: those who hold it may go on, and nothing is sent when they let go.
+    pub(crate) fn destroy(&self, buffer: &WlBuffer) {
+        // It can't be gone: nobody else destroys it, and all go together.
+        let _ = self.display.backend_handle().destroy_object::<Heapwright>(&buffer.id());
     }
 
     /// Whether a buffer is one of ours.

@@ -221,18 +221,15 @@ impl Heapwright {
     /// Tells clients that now is a good time to draw the next frame.
     pub fn send_frames(&self, output: &Output, now: Time<Monotonic>) {
         let now: Duration = now.into();
-        for_each_tree(&self.space, &self.cursor, |tree, _| {
-            if self.waiting.may_wait(tree) {
-                send_frames_surface_tree(
-                    tree,
-                    output,
-                    now,
-                    Some(hidden::PACE),
-                    surface_primary_scanout_output,
-                );
-                self.waiting.told(tree);
-            }
-        });
+        for_each_tree(&self.space, &self.cursor, |tree, _| self.send_frames_of(tree, output, now));
+    }
+
+    /// The same of one tree of surfaces.
+    pub(crate) fn send_frames_of(&self, tree: &WlSurface, output: &Output, now: impl Into<Duration>) {
+        if self.waiting.may_wait(tree) {
+            send_frames_surface_tree(tree, output, now, Some(hidden::PACE), surface_primary_scanout_output);
+            self.waiting.told(tree);
+        }
     }
 }
 

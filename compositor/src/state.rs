@@ -242,10 +242,11 @@ impl Heapwright {
         })
     }
 
-    /// Work after each round of the event loop: settle windows, flush clients, end when asked to. With `only_frames`, nothing
-    /// has happened but that frames have reached the screen.
-    pub fn after_turn(&mut self, only_frames: bool) {
-        if !only_frames {
+    /// Work after each round of the event loop: settle windows, flush clients, end when asked to. With `others`, more has
+    /// happened than that clients spoke and frames have reached the screen.
+    pub fn after_turn(&mut self, others: bool) {
+        // What moves a window, or ends one, has every output drawn.
+        if self.backend.take_changed() || others {
             self.space.refresh();
             self.popups.cleanup();
             // Otherwise the renderer keeps the memory of clients that are gone until there is something new to draw.

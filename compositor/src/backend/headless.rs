@@ -163,7 +163,7 @@ fn draw(state: &mut Heapwright) {
     let has_windows = space.elements().next().is_some();
     let Headless { renderer, tracker, canvases, .. } = headless;
     let copied = Cell::new(0);
-    let counted = counted(&elements, &copied);
+    let counted = counted(&elements, &copied, None);
     let drawn = canvases[back].draw(|image| {
         let mut target = renderer.bind(image).map_err(OutputDamageTrackerError::Rendering)?;
         let result = tracker.render_output(renderer, &mut target, age, &counted, BACKGROUND)?;

@@ -8,7 +8,8 @@ pub mod pace;
 use std::os::fd::BorrowedFd;
 
 use smithay::{
-    backend::renderer::pixman::PixmanRenderer, reexports::wayland_server::protocol::wl_surface::WlSurface,
+    backend::renderer::pixman::PixmanRenderer,
+    reexports::wayland_server::protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
 };
 
 use crate::{events::Events, feedback::Source};
@@ -35,11 +36,29 @@ impl Backend {
         }
     }
 
-    /// A surface has new content.
+    /// Whether, since the last time this was asked, more may have changed than the pixels of windows.
+    pub fn take_changed(&mut self) -> bool {
+        match self {
+            Backend::Kms(kms) => kms.take_changed(),
+            Backend::Detached | Backend::Headless(_) => true,
+        }
+    }
+
+    /// A surface has new content; with `only_pixels`, nothing else of it or around it has changed.
     ///
     /// Which outputs show it is found when they are drawn: an output on which nothing changed submits nothing.
-    pub fn surface_committed(&mut self, events: &Events, _surface: &WlSurface) {
-        self.schedule_all(events);
+    pub fn surface_committed(&mut self, events: &Events, surface: &WlSurface, only_pixels: bool) {
+        match self {
+            Backend::Kms(kms) if only_pixels => kms.schedule_pixels(events, surface),
+            _ => self.schedule_all(events),
+        }
+    }
+
+    /// A client has destroyed its buffer.
+    pub fn forget_buffer(&self, buffer: &WlBuffer) {
+        if let Backend::Kms(kms) = self {
+            kms.forget_buffer(buffer);
+        }
     }
 
     /// Readable when a frame has reached the screen, where a device says so.

@@ -31,7 +31,7 @@
 //! | a commit, and all that is committed with it | the buffer's acquire point, and the fences of all who write to it | `waits`, `handlers::compositor`: a blocker of the surface, never the event loop |
 //! | the CPU that composes | nothing: what is applied has been written | |
 //! | the display (`IN_FENCE_FD`) | nothing, for the same reason | Smithay sets it for what a GPU composes, and there is none |
-//! | `wl_buffer.release`, release points | the page flip after which no plane reads the buffer | Smithay's `DrmCompositor` holds it until then |
+//! | `wl_buffer.release`, release points | the page flip after which no plane reads the buffer | `backend::kms` holds it until then |
 //!
 //! A client's fence could be handed to the display, which would begin to wait before the client has ended its work. But then
 //! the frame of one late client is the frame of everybody on that screen, and there is no taking it back; held back by itself,

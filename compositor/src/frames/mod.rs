@@ -18,6 +18,6 @@ mod verdict;
 pub use known::{Buffers, Known, WL_SHM};
 pub use planes::{Lit, assign};
 pub use record::{Drawn, Place, places, shown};
-pub(crate) use record::{forget_output, name_overlays};
+pub(crate) use record::{before, forget_output, name_overlays};
 pub use ring::{Frame, KEPT, MOST_SURFACES, Plane, Ring, Role, Seen};
 pub use verdict::{Facts, Kind, Reason, Verdict};

@@ -16,7 +16,7 @@ use smithay::{
         backend::ObjectId,
         protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
     },
-    utils::{Physical, Rectangle, Scale},
+    utils::{Buffer, Physical, Rectangle, Scale},
     wayland::compositor::SurfaceData,
 };
 
@@ -99,6 +99,26 @@ pub fn shown(data: &SurfaceData) -> Vec<(Output, Verdict)> {
     last.0.borrow().iter().map(|last| (last.output.clone(), last.verdict)).collect()
 }
 
+/// How an output showed a surface last, for who shows it again as it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    /// The state of its content then.
+    pub(crate) commit: CommitCounter,
+    /// Its buffer then.
+    pub(crate) buffer: ObjectId,
+    /// Whether a plane read it.
+    pub(crate) zero_copy: bool,
+}
+
+/// How `output` showed a surface last, if it was to be seen there.
+#[must_use]
+pub(crate) fn before(data: &SurfaceData, output: &Output) -> Option<Before> {
+    let last = data.data_map.get::<Last>()?.0.borrow();
+    let last = last.iter().find(|last| last.output == *output)?;
+    let zero_copy = last.verdict == Verdict::ZeroCopy;
+    Some(Before { commit: last.commit, buffer: last.buffer.clone(), zero_copy })
+}
+
 /// An output has gone: it shows nothing.
 pub(crate) fn forget_output(data: &SurfaceData, output: &Output) {
     if let Some(last) = data.data_map.get::<Last>() {
@@ -174,6 +194,15 @@ impl Drawn<'_> {
     }
 }
 
+/// Pixels of the buffer that were damaged since; overlapping damage counts each time.
+fn damaged(state: &RendererSurfaceState, since: Option<CommitCounter>) -> u64 {
+    let damage = state.damage_since(since);
+    let pixels = |area: &Rectangle<i32, Buffer>| {
+        u64::from(area.size.w.unsigned_abs()) * u64::from(area.size.h.unsigned_abs())
+    };
+    damage.iter().map(pixels).fold(0, u64::saturating_add)
+}
+
 /// Whether the picture is shown at another size than it has.
 fn is_scaled(state: &RendererSurfaceState, scale: Scale<f64>) -> bool {
     let Some(view) = state.view() else { return false };
@@ -224,11 +253,7 @@ impl Heapwright {
         let short = || self.is_without_display(surface);
         let verdict = drawn.verdict(&id, &known, &mut not_lent, scaled, &short);
         let Some(verdict) = verdict else { return false };
-        let damage = state
-            .damage_since(since)
-            .iter()
-            .map(|area| u64::from(area.size.w.unsigned_abs()) * u64::from(area.size.h.unsigned_abs()))
-            .fold(0, u64::saturating_add);
+        let damage = damaged(&state, since);
         if verdict != Verdict::Hidden {
             last.push(LastShown {
                 output: output.clone(),
@@ -242,6 +267,25 @@ impl Heapwright {
         let buffer = known;
         let (surface, plane) = (surface.id().protocol_id(), drawn.plane(&id, verdict));
         frame.push(Seen { surface, role, buffer, verdict, plane, damage })
+    }
+
+    /// Writes down that `output` shows a surface on the plane where it was, with the buffer that it has now: `seen` is what was
+    /// written of the frame before. Whether it could be.
+    pub(crate) fn record_again(&self, data: &SurfaceData, output: &Output, seen: &mut Seen) -> bool {
+        let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return false };
+        let Ok(state) = state.lock() else { return false };
+        let Some(buffer) = state.buffer() else { return false };
+        let Some(last) = data.data_map.get::<Last>() else { return false };
+        let mut last = last.0.borrow_mut();
+        let Some(last) = last.iter_mut().find(|last| last.output == *output) else { return false };
+        let Some(known) = self.buffers.get(&self.display, buffer) else { return false };
+        seen.damage = damaged(&state, Some(last.commit));
+        seen.buffer = Arc::clone(&known);
+        last.commit = state.current_commit();
+        if last.buffer != buffer.id() {
+            (last.buffer, last.known, last.not_lent) = (buffer.id(), known, None);
+        }
+        true
     }
 
     /// The last frames of every output, or of one, and what clients hold.

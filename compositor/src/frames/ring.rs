@@ -111,6 +111,17 @@ impl Ring {
         std::mem::take(&mut self.spare)
     }
 
+    /// A frame with what the last one shows, none of it damaged.
+    #[must_use]
+    pub fn again(&mut self) -> Frame {
+        let mut frame = self.begin();
+        if let Some(last) = self.frames.back() {
+            frame.surfaces.extend(last.surfaces.iter().map(|seen| Seen { damage: 0, ..seen.clone() }));
+            frame.unlisted = last.unlisted;
+        }
+        frame
+    }
+
     /// The frame went to the display at `now`.
     pub fn keep(&mut self, mut frame: Frame, now: Duration) {
         self.number += 1;

@@ -63,14 +63,14 @@ impl CompositorHandler for Heapwright {
             root = parent;
         }
         self.waiting.committed(&root);
-        if !is_sync_subsurface(surface) {
-            if let Some(window) = self.window_of(&root) {
-                window.on_commit();
-                self.window_committed(&window, &root);
-            }
+        let window = self.window_of(&root);
+        if let (Some(window), false) = (&window, is_sync_subsurface(surface)) {
+            window.on_commit();
+            self.window_committed(window, &root);
         }
         self.popup_committed(surface);
-        self.backend.surface_committed(&self.events, surface);
+        let only_pixels = window.is_some_and(|window| self.keeps_shape(&window, &root));
+        self.backend.surface_committed(&self.events, surface, only_pixels);
     }
 }
 
@@ -123,6 +123,7 @@ impl BufferHandler for Heapwright {
     fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
         self.noted.remove(&buffer.id());
         self.buffers.forget(buffer);
+        self.backend.forget_buffer(buffer);
         let client = buffer.client();
         if let Some(state) = client.as_ref().and_then(|client| client.get_data::<ClientState>()) {
             state.shared_memory.forget_buffer(&buffer.id());

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use heapwright_alloc::{
@@ -20,14 +20,15 @@ use smithay::{
     },
     reexports::{
         drm::control::framebuffer,
-        wayland_server::{Resource as _, protocol::wl_buffer::WlBuffer},
+        wayland_server::{Resource as _, backend::ObjectId, protocol::wl_buffer::WlBuffer},
     },
 };
 use tracing::{debug, info};
 
 use super::Refusal;
 use crate::{
-    backend::kms::cursor_plane::POINTER, client::ClientState, memory::Memory, own_buffers::OwnBuffers, video,
+    backend::kms::cursor_plane::POINTER, client::ClientState, memory::Memory, own_buffers::OwnBuffers,
+    stand_ins, video,
 };
 
 /// Questions whose answers are kept.
@@ -54,6 +55,8 @@ struct Known {
     /// The largest picture that is likely to be shown.
     screen: Size,
     answers: Answers,
+    /// The framebuffers of each buffer that still are.
+    made: HashMap<ObjectId, Vec<Weak<Made>>>,
 }
 
 impl ScreenExporter {
@@ -62,7 +65,7 @@ impl ScreenExporter {
     #[must_use]
     pub fn new(memory: Memory, device: &str, crtc: u32, screen: Size, reads_video: bool) -> Self {
         let (device, prime) = (device.to_owned(), PrimeExporter);
-        let known = Arc::new(Mutex::new(Known { screen, answers: Answers::new() }));
+        let known = Arc::new(Mutex::new(Known { screen, answers: Answers::new(), made: HashMap::new() }));
         ScreenExporter { memory, device, crtc, reads_video, prime, known }
     }
 
@@ -135,6 +138,32 @@ impl ScreenExporter {
         }))
     }
 
+    /// The framebuffers of a client's buffer, if it may be on a plane now.
+    #[must_use]
+    pub fn framebuffers(&self, buffer: &WlBuffer) -> Vec<ScreenFramebuffer> {
+        if self.can_lend(buffer).is_some_and(|can| can.is_err()) {
+            return Vec::new();
+        }
+        self.framebuffers_made(&buffer.id())
+    }
+
+    /// The framebuffers of a client's buffer, which may be gone.
+    #[must_use]
+    pub fn framebuffers_made(&self, buffer: &ObjectId) -> Vec<ScreenFramebuffer> {
+        let known = self.known();
+        let made = known.made.get(buffer).into_iter().flatten();
+        made.filter_map(Weak::upgrade).map(ScreenFramebuffer).collect()
+    }
+
+    fn remember(&self, buffer: &WlBuffer, framebuffer: &ScreenFramebuffer) {
+        let mut known = self.known();
+        for made in known.made.values_mut() {
+            made.retain(|made| made.strong_count() > 0);
+        }
+        known.made.retain(|_, made| !made.is_empty());
+        known.made.entry(buffer.id()).or_default().push(Arc::downgrade(&framebuffer.0));
+    }
+
     /// Why a buffer in shared memory is not lent to this output's display, where it is not.
     #[must_use]
     pub fn refusal(&self, buffer: &WlBuffer) -> Option<Refusal> {
@@ -142,9 +171,12 @@ impl ScreenExporter {
     }
 }
 
-/// A framebuffer, with the pair of format and modifier by which a plane is found for it.
+/// A framebuffer, with the pair of format and modifier by which a plane is found for it. Clones are of one framebuffer.
+#[derive(Debug, Clone)]
+pub struct ScreenFramebuffer(Arc<Made>);
+
 #[derive(Debug)]
-pub struct ScreenFramebuffer {
+struct Made {
     framebuffer: PrimeFramebuffer,
     pair: Format,
 }
@@ -152,19 +184,19 @@ pub struct ScreenFramebuffer {
 impl ScreenFramebuffer {
     fn new(framebuffer: PrimeFramebuffer, of_pointer: bool) -> Self {
         let pair = if of_pointer { POINTER } else { framebuffer.format() };
-        ScreenFramebuffer { framebuffer, pair }
+        ScreenFramebuffer(Arc::new(Made { framebuffer, pair }))
     }
 }
 
 impl AsRef<framebuffer::Handle> for ScreenFramebuffer {
     fn as_ref(&self) -> &framebuffer::Handle {
-        self.framebuffer.as_ref()
+        self.0.framebuffer.as_ref()
     }
 }
 
 impl Framebuffer for ScreenFramebuffer {
     fn format(&self) -> Format {
-        self.pair
+        self.0.pair
     }
 }
 
@@ -178,27 +210,33 @@ impl ExportFramebuffer<Dmabuf> for ScreenExporter {
         buffer: ExportBuffer<'_, Dmabuf>,
         use_opaque: bool,
     ) -> Result<Option<ScreenFramebuffer>, FramebufferError> {
-        let of_pointer = matches!(&buffer, ExportBuffer::Wayland(buffer) if OwnBuffers::made(buffer));
-        let made = match &buffer {
-            ExportBuffer::Wayland(shared) if !self.prime.can_add_framebuffer(&buffer) => {
-                self.lent(drm, shared, use_opaque)
-            }
-            _ => self.prime.add_framebuffer(drm, buffer, use_opaque),
+        let ExportBuffer::Wayland(given) = buffer else {
+            let made = self.prime.add_framebuffer(drm, buffer, use_opaque)?;
+            return Ok(made.map(|framebuffer| ScreenFramebuffer::new(framebuffer, false)));
         };
-        Ok(made?.map(|framebuffer| ScreenFramebuffer::new(framebuffer, of_pointer)))
+        let original = stand_ins::original(given);
+        let buffer = original.as_ref().unwrap_or(given);
+        let export = ExportBuffer::Wayland(buffer);
+        let made = match self.prime.can_add_framebuffer(&export) {
+            true => self.prime.add_framebuffer(drm, export, use_opaque)?,
+            false => self.lent(drm, buffer, use_opaque)?,
+        };
+        let made = made.map(|framebuffer| ScreenFramebuffer::new(framebuffer, OwnBuffers::made(buffer)));
+        if let Some(framebuffer) = &made {
+            self.remember(buffer, framebuffer);
+        }
+        Ok(made)
     }
 
     fn can_add_framebuffer(&self, buffer: &ExportBuffer<'_, Dmabuf>) -> bool {
-        let shared = |buffer: &ExportBuffer<'_, Dmabuf>| match buffer {
-            ExportBuffer::Wayland(buffer) => self.can_lend(buffer).is_some_and(|can| can.is_ok()),
-            ExportBuffer::Allocator(_) => false,
-        };
-        if let (ExportBuffer::Wayland(buffer), false) = (buffer, self.reads_video) {
-            // A plane whose conversion is not known shows other colours than the renderer.
-            if video::dmabuf_of(buffer).is_some() {
-                return false;
-            }
+        let ExportBuffer::Wayland(given) = buffer else { return self.prime.can_add_framebuffer(buffer) };
+        let original = stand_ins::original(given);
+        let buffer = original.as_ref().unwrap_or(given);
+        // A plane whose conversion is not known shows other colours than the renderer.
+        if !self.reads_video && video::dmabuf_of(buffer).is_some() {
+            return false;
         }
-        self.prime.can_add_framebuffer(buffer) || shared(buffer)
+        self.prime.can_add_framebuffer(&ExportBuffer::Wayland(buffer))
+            || self.can_lend(buffer).is_some_and(|can| can.is_ok())
     }
 }

@@ -8,6 +8,6 @@ mod exporter;
 mod ledger;
 mod refusal;
 
-pub use exporter::ScreenExporter;
+pub use exporter::{ScreenExporter, ScreenFramebuffer};
 pub use ledger::SharedMemory;
 pub use refusal::Refusal;

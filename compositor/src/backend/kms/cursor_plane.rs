@@ -114,6 +114,11 @@ impl CursorPlane {
         }
     }
 
+    /// The kernel's handle.
+    pub(super) fn plane(&self) -> plane::Handle {
+        self.plane
+    }
+
     /// The kernel's id.
     pub(super) fn id(&self) -> u32 {
         self.plane.into()

@@ -16,26 +16,48 @@ use smithay::{
     reexports::{
         calloop::timer::TimeoutAction, drm::control::crtc,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+        wayland_server::Resource as _,
     },
     utils::{Monotonic, Scale, Time},
     wayland::presentation::Refresh,
 };
 use tracing::{debug, info, warn};
 
-use super::{super::Backend, card, setback::Reason};
+use super::{
+    super::Backend,
+    card,
+    flip::{Flip, Flipped, Flips, flip},
+    setback::Reason,
+};
 use crate::{
     counted::counted,
     frames::{self, Drawn, Known},
+    own_buffers::OwnBuffers,
     render::{self, BACKGROUND, OutputElement},
     state::Heapwright,
 };
 
-/// Draws what changed on one output and submits it.
+/// Submits what changed on one output: drawn, or where it is but other buffers on planes, as it is.
 pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
+    let Some(head) = state.backend.head(crtc) else { return };
+    if !std::mem::take(&mut head.whole) {
+        let output = head.output.clone();
+        match flip(state, crtc) {
+            Flip::Done => return,
+            Flip::Nothing => return at_next_refresh(state, crtc, &output),
+            Flip::Cannot => {}
+        }
+    }
+    compose(state, crtc);
+}
+
+/// Draws what changed on one output and submits it.
+fn compose(state: &mut Heapwright, crtc: crtc::Handle) {
     let pointer = state.pointer_place();
     let Heapwright { backend: Backend::Kms(kms), space, cursor, .. } = state else { return };
     let kms = &mut **kms;
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
+    head.flips = None;
     let output = head.output.clone();
     let scale = Scale::from(output.current_scale().fractional_scale());
     let mut pointer = render::pointer_elements(&mut kms.renderer, space, cursor, pointer, &output);
@@ -51,7 +73,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
         true => FrameFlags::empty(),
     };
     let copied = Cell::new(0);
-    let counted = counted(&elements, &copied);
+    let counted = counted(&elements, &copied, kms.stand_ins.as_ref());
     let frame = match head.compositor.render_frame(&mut kms.renderer, &counted, BACKGROUND, flags) {
         Ok(frame) => frame,
         Err(error) => {
@@ -79,6 +101,19 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     let pointer =
         pointer.first().and_then(|element| Some((element.id().clone(), head.cursor.as_ref()?.id())));
     let on_overlays: Vec<_> = on_overlays.into_iter().map(place).collect();
+    let mut read = Vec::new();
+    // Whether Smithay holds none of clients' buffers.
+    let mut stood_for = true;
+    let on_primary = match &frame.primary_element {
+        PrimaryPlaneElement::Element(element) => Some(*element),
+        PrimaryPlaneElement::Swapchain(_) => None,
+    };
+    for counted in frame.overlay_elements.iter().copied().chain(on_primary) {
+        if let Some((buffer, has_stand_in)) = counted.buffer(&mut kms.renderer) {
+            stood_for &= has_stand_in || OwnBuffers::made(&buffer);
+            read.push((buffer.id(), (buffer, None)));
+        }
+    }
     let states = frame.states;
     if head.direct != Some(direct) && !is_empty {
         head.direct = Some(direct);
@@ -124,14 +159,19 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
     match head.compositor.queue_frame(Some(feedback)) {
         Ok(()) => {
             head.pace.submitted();
+            head.flipped = None;
+            head.held.queued(read);
             if head.setback.over() {
                 info!(output = output.name(), "frames reach the screen again");
             }
             head.name_overlays(on_overlays);
             frames::name_overlays(&mut record, &head.overlay_ids);
-            state.follow_planes(&output, &surfaces, &record);
+            let settled = state.follow_planes(&output, &surfaces, &record);
             let now = state.clock.now().into();
             if let Some(head) = state.backend.head(crtc) {
+                if settled && stood_for {
+                    head.flips = Flips::new(&surfaces, &record);
+                }
                 head.ring.keep(record, now);
             }
         }
@@ -186,7 +226,7 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle, reason: Reason, why: &str) 
     wait_then(state, crtc, wait, |state, crtc| {
         let Some(head) = state.backend.head(crtc) else { return };
         // Draw again even if nothing else changes.
-        let _queued_later = head.pace.changed();
+        let _queued_later = head.changed();
         if head.setback.is_known() {
             // Clients go on, slowly: what they free may be what is missing.
             let output = head.output.clone();
@@ -244,7 +284,12 @@ pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option
     };
     let sequence = metadata.map_or(0, |metadata| u64::from(metadata.sequence));
     head.ring.presented(hardware.unwrap_or(now).into());
-    match head.compositor.frame_submitted() {
+    head.held.shown();
+    let (flipped, roots) = match head.flipped.take() {
+        Some(Flipped { feedback, roots }) => (Ok(Some(Some(feedback))), Some(roots)),
+        None => (head.compositor.frame_submitted(), None),
+    };
+    match flipped {
         Ok(feedback) => {
             if let Some(mut feedback) = feedback.flatten() {
                 feedback.presented(hardware.unwrap_or(now), Refresh::fixed(period(&output)), sequence, kind);
@@ -252,6 +297,9 @@ pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option
         }
         Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
     }
-    state.send_frames(&output, now);
+    match roots {
+        Some(roots) => roots.iter().for_each(|root| state.send_frames_of(root, &output, now)),
+        None => state.send_frames(&output, now),
+    }
     draw_if_dirty(state, crtc);
 }

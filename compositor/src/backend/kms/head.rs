@@ -4,22 +4,31 @@ use smithay::{
     backend::{
         allocator::format::FormatSet,
         drm::{DrmDeviceFd, Planes, compositor::DrmCompositor},
-        renderer::element::Id,
+        renderer::{element::Id, utils::Buffer},
     },
     desktop::utils::OutputPresentationFeedback,
     output::Output,
     reexports::{
         drm::control::{Device as _, Mode, connector, plane, property},
-        wayland_server::backend::GlobalId,
+        wayland_server::{
+            backend::{GlobalId, ObjectId},
+            protocol::wl_surface::WlSurface,
+        },
     },
     utils::{Physical, Rectangle},
 };
 
-use super::{super::pace::Pace, cursor_plane::CursorPlane, setback::Setback};
+use super::{
+    super::pace::Pace,
+    cursor_plane::CursorPlane,
+    flip::{Flipped, Flips, Names},
+    held::Held,
+    setback::Setback,
+};
 use crate::{
     frames::{self, Lit, Ring},
     memory::ScreenAllocator,
-    shared_memory::ScreenExporter,
+    shared_memory::{ScreenExporter, ScreenFramebuffer},
 };
 
 type Feedback = Option<OutputPresentationFeedback>;
@@ -45,6 +54,16 @@ pub(super) struct Head {
     /// The mode that it is to have as soon as there is memory for it and for its colours, if it has less.
     pub(super) wanted: Option<Mode>,
     pub(super) pace: Pace,
+    /// Whether something has changed since the last frame that is more than the pixels of surfaces on planes.
+    pub(super) whole: bool,
+    /// How the next frame can be given if nothing has.
+    pub(super) flips: Option<Flips>,
+    /// The frame on its way, if it was given so.
+    pub(super) flipped: Option<Flipped>,
+    /// Planes and properties, once needed.
+    pub(super) names: Vec<Names>,
+    /// Clients' buffers that planes read, and framebuffers that nobody else keeps.
+    pub(super) held: Held<ObjectId, (Buffer, Option<ScreenFramebuffer>)>,
     pub(super) setback: Setback,
     /// Whether the last frame was told as scanned out directly, so that only changes are logged.
     pub(super) direct: Option<bool>,
@@ -116,12 +135,32 @@ impl Head {
             cursor,
             wanted: None,
             pace: Pace::default(),
+            whole: true,
+            flips: None,
+            flipped: None,
+            names: Vec::new(),
+            held: Held::default(),
             setback: Setback::default(),
             direct: None,
             ring: Ring::default(),
             on_overlays: Vec::new(),
             overlay_ids: Vec::new(),
         }
+    }
+
+    /// Anything may have changed. Returns whether a draw must be queued now.
+    #[must_use]
+    pub(super) fn changed(&mut self) -> bool {
+        self.whole = true;
+        self.pace.changed()
+    }
+
+    /// A commit has changed this surface's pixels and nothing else. Returns whether a draw must be queued now.
+    #[must_use]
+    pub(super) fn pixels_changed(&mut self, surface: &WlSurface) -> bool {
+        let as_they_are = |flips: &Flips| flips.allow(surface, &self.output);
+        self.whole |= !self.flips.as_ref().is_some_and(as_they_are);
+        self.pace.changed()
     }
 
     /// Asks the kernel which plane shows what, if that is not what it was: Smithay does not say.

@@ -7,8 +7,10 @@ mod card;
 pub(crate) mod cursor_plane;
 mod error;
 mod find;
+mod flip;
 mod frame;
 mod head;
+mod held;
 mod less;
 mod light;
 mod offer;
@@ -37,6 +39,7 @@ use smithay::{
         calloop::{Interest, Mode, PostAction, generic::Generic},
         drm::control::crtc,
         input::{DeviceCapability, Libinput},
+        wayland_server::protocol::{wl_buffer::WlBuffer, wl_surface::WlSurface},
     },
 };
 use tracing::{debug, error, info, warn};
@@ -54,6 +57,7 @@ use crate::{
     frames::Ring,
     memory::PlaneOf,
     own_buffers::OwnBuffers,
+    stand_ins::StandIns,
     state::Heapwright,
 };
 
@@ -64,6 +68,7 @@ pub struct Kms {
     renderer: PixmanRenderer,
     /// Without it, the pointer is composed.
     own: Option<OwnBuffers>,
+    stand_ins: Option<StandIns>,
     // Before the device: they go first.
     heads: HashMap<crtc::Handle, Head>,
     /// The device, while there is one.
@@ -71,6 +76,8 @@ pub struct Kms {
     wanted: Wanted,
     /// Outputs that were lit so far.
     lit: u64,
+    /// Anything may have changed, not only pixels.
+    changed: bool,
 }
 
 impl Kms {
@@ -93,11 +100,13 @@ impl Kms {
         let kms = Kms {
             session: session.clone(),
             renderer: PixmanRenderer::new()?,
+            stand_ins: own.clone().map(StandIns::new),
             own,
             heads: HashMap::new(),
             card: None,
             wanted: Wanted::new(wanted, mode),
             lit: 0,
+            changed: true,
         };
         state.backend = Backend::Kms(Box::new(kms));
         // Before devices are looked at, so that no change falls between.
@@ -162,11 +171,32 @@ impl Kms {
 
     /// Queues a draw of every output that has none on its way.
     pub fn schedule_all(&mut self, events: &Events) {
+        self.changed = true;
+        self.schedule(events, Head::changed);
+    }
+
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Queues a draw where a commit that has changed this surface's pixels, and nothing else, may show.
+    pub(super) fn schedule_pixels(&mut self, events: &Events, surface: &WlSurface) {
+        self.schedule(events, |head| head.pixels_changed(surface));
+    }
+
+    fn schedule(&mut self, events: &Events, mut changed: impl FnMut(&mut Head) -> bool) {
         for (crtc, head) in &mut self.heads {
-            if head.pace.changed() {
+            if changed(head) {
                 let crtc = *crtc;
                 events.insert_idle(move |state| draw(state, crtc));
             }
+        }
+    }
+
+    /// A client has destroyed its buffer.
+    pub(super) fn forget_buffer(&self, buffer: &WlBuffer) {
+        if let Some(stand_ins) = &self.stand_ins {
+            stand_ins.forget(buffer);
         }
     }
 
@@ -248,6 +278,7 @@ impl Kms {
             }
             planes::set_colours(card.device.device_fd(), head.compositor.surface().planes());
             head.pace.nothing();
+            (head.flips, head.flipped) = (None, None);
         }
     }
 }
