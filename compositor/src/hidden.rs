@@ -8,7 +8,7 @@ use smithay::{
 };
 use tracing::warn;
 
-use crate::{render::for_each_tree, state::Heapwright};
+use crate::state::Heapwright;
 
 /// A hidden surface gets a frame callback this often, so that it does not hang, and no oftener.
 pub const PACE: Duration = Duration::from_millis(995);
@@ -37,10 +37,7 @@ impl Heapwright {
 
     fn anybody_waits(&self) -> bool {
         let mut waits = false;
-        for_each_tree(&self.space, &self.cursor, |tree, _| {
-            if waits || !self.waiting.may_wait(tree) {
-                return;
-            }
+        self.for_each_waiting_tree(|tree| {
             with_surfaces_surface_tree(tree, |_, data| {
                 let mut attributes = data.cached_state.get::<SurfaceAttributes>();
                 waits |= !attributes.current().frame_callbacks.is_empty();

@@ -138,7 +138,8 @@ pub fn describe_frames(frames: &FramesNow) -> String {
     let mut text = String::new();
     for output in &frames.outputs {
         for frame in &output.frames {
-            let FrameNow { number, drawn_us, presented_us, surfaces, copied_bytes, unlisted } = frame;
+            let FrameNow { number, drawn_us, presented_us, surfaces, copied_bytes, flipped, unlisted } =
+                frame;
             let shown = presented_us.map_or_else(
                 || "on its way".to_owned(),
                 |presented| {
@@ -146,7 +147,8 @@ pub fn describe_frames(frames: &FramesNow) -> String {
                 },
             );
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{} frame {number}, {shown}, {copied_bytes} bytes copied", output.output);
+            let cost = if *flipped { "flipped".to_owned() } else { format!("{copied_bytes} bytes copied") };
+            let _ = writeln!(text, "{} frame {number}, {shown}, {cost}", output.output);
             for surface in surfaces {
                 let FrameSurface { id, role, buffer, bytes, damage_pixels, .. } = surface;
                 let _ = writeln!(

@@ -5,16 +5,15 @@ use std::time::Duration;
 use smithay::{
     backend::renderer::{
         element::{
-            RenderElement, RenderElementStates, default_primary_scanout_output_compare,
-            memory::MemoryRenderBufferRenderElement, surface::WaylandSurfaceRenderElement,
+            RenderElement, default_primary_scanout_output_compare, memory::MemoryRenderBufferRenderElement,
+            surface::WaylandSurfaceRenderElement,
         },
         pixman::PixmanRenderer,
     },
     desktop::{
         PopupManager, Space, Window,
         utils::{
-            OutputPresentationFeedback, send_frames_surface_tree,
-            surface_presentation_feedback_flags_from_states, surface_primary_scanout_output,
+            OutputPresentationFeedback, send_frames_surface_tree, surface_primary_scanout_output,
             take_presentation_feedback_surface_tree, update_surface_primary_scanout_output,
             with_surfaces_surface_tree,
         },
@@ -31,7 +30,7 @@ use tracing::debug;
 use crate::{
     aims::is_to_follow,
     cursor::Cursor,
-    frames::{Drawn, Frame, Role},
+    frames::{self, Drawn, Frame, Role},
     hidden,
     picture::Picture,
     state::Heapwright,
@@ -157,6 +156,32 @@ pub(crate) fn for_each_tree(space: &Space<Window>, cursor: &Cursor, mut f: impl 
 }
 
 impl Heapwright {
+    /// Those of the trees that can be on a screen in which somebody may wait for news of a frame. It costs next to nothing
+    /// where nobody does in those that lie below.
+    pub(crate) fn for_each_waiting_tree(&self, mut f: impl FnMut(&WlSurface)) {
+        let mut left = self.waiting.len();
+        let mut found = |tree: &WlSurface, left: &mut usize| {
+            if self.waiting.may_wait(tree) {
+                *left = left.saturating_sub(1);
+                f(tree);
+            }
+        };
+        for toplevel in self.space.elements().rev().filter_map(|window| window.toplevel()) {
+            if left == 0 {
+                return;
+            }
+            found(toplevel.wl_surface(), &mut left);
+            if left > 0 {
+                for (popup, _) in PopupManager::popups_for_surface(toplevel.wl_surface()) {
+                    found(popup.wl_surface(), &mut left);
+                }
+            }
+        }
+        if let Some(surface) = self.cursor.surface() {
+            found(surface, &mut left);
+        }
+    }
+
     /// Where the pointer is, if there is one.
     #[must_use]
     pub fn pointer_place(&self) -> Option<Point<f64, Logical>> {
@@ -196,22 +221,18 @@ impl Heapwright {
         surfaces
     }
 
-    /// Takes the presentation feedback of the frame that is about to be shown.
+    /// Takes the presentation feedback of the frame that is about to be shown, and that was written down.
     #[must_use]
-    pub fn take_feedback(&self, output: &Output, states: &RenderElementStates) -> OutputPresentationFeedback {
+    pub fn take_feedback(&self, output: &Output) -> OutputPresentationFeedback {
         let mut feedback = OutputPresentationFeedback::new(output);
-        for_each_tree(&self.space, &self.cursor, |tree, role| {
-            if !self.waiting.may_wait(tree) {
-                return;
-            }
+        self.for_each_waiting_tree(|tree| {
             take_presentation_feedback_surface_tree(
                 tree,
                 &mut feedback,
                 surface_primary_scanout_output,
-                |surface, _| match role {
-                    // On its plane is our copy of it.
-                    Role::Pointer => Kind::empty(),
-                    _ => surface_presentation_feedback_flags_from_states(surface, states),
+                |_, data| match frames::before(data, output) {
+                    Some(before) if before.zero_copy => Kind::ZeroCopy,
+                    _ => Kind::empty(),
                 },
             );
         });
@@ -221,15 +242,10 @@ impl Heapwright {
     /// Tells clients that now is a good time to draw the next frame.
     pub fn send_frames(&self, output: &Output, now: Time<Monotonic>) {
         let now: Duration = now.into();
-        for_each_tree(&self.space, &self.cursor, |tree, _| self.send_frames_of(tree, output, now));
-    }
-
-    /// The same of one tree of surfaces.
-    pub(crate) fn send_frames_of(&self, tree: &WlSurface, output: &Output, now: impl Into<Duration>) {
-        if self.waiting.may_wait(tree) {
+        self.for_each_waiting_tree(|tree| {
             send_frames_surface_tree(tree, output, now, Some(hidden::PACE), surface_primary_scanout_output);
             self.waiting.told(tree);
-        }
+        });
     }
 }
 

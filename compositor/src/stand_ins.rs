@@ -56,11 +56,10 @@ impl StandIns {
         Some(made)
     }
 
-    /// A client has destroyed its buffer.
-    pub fn forget(&self, buffer: &WlBuffer) {
-        if let Some(stand_in) = self.made.borrow_mut().remove(&buffer.id()) {
-            self.own.destroy(&stand_in);
-        }
+    /// A client has destroyed its buffer. Whether something stood for it.
+    pub fn forget(&self, buffer: &WlBuffer) -> bool {
+        let stand_in = self.made.borrow_mut().remove(&buffer.id());
+        stand_in.inspect(|stand_in| self.own.destroy(stand_in)).is_some()
     }
 }
 

@@ -185,7 +185,15 @@ mod tests {
             converted: false,
             damage_pixels: 0,
         };
-        FrameNow { number, drawn_us: 0, presented_us, surfaces: vec![surface], copied_bytes: 0, unlisted: 0 }
+        FrameNow {
+            number,
+            drawn_us: 0,
+            presented_us,
+            surfaces: vec![surface],
+            copied_bytes: 0,
+            flipped: false,
+            unlisted: 0,
+        }
     }
 
     #[test]

@@ -25,6 +25,18 @@ impl Waiting {
         !roots.is_empty() && roots.contains(&root.id())
     }
 
+    /// How many such trees there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// News has gone to the tree: looks whether anything in it still waits.
     pub fn told(&self, root: &WlSurface) {
         let mut waits = false;

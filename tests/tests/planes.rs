@@ -94,9 +94,14 @@ struct Layer {
     pixel: Box<dyn Fn(u32, u32) -> u32>,
 }
 
-fn film((left, top, width, height): Place, frame: u32) -> [Layer; 2] {
+fn film(place: Place, frame: u32) -> [Layer; 2] {
+    film_with_controls(place, frame, 0)
+}
+
+/// With the controls as they are after this change of them.
+fn film_with_controls((left, top, width, height): Place, frame: u32, change: u32) -> [Layer; 2] {
     let (x, y, wide, high) = video::controls_place((width, height));
-    let controls = move |x, y| video::controls(x, y, (wide, high), 0);
+    let controls = move |x, y| video::controls(x, y, (wide, high), change);
     let film = move |x, y| video::at(x, y, frame).rgb;
     [
         Layer { place: (left + x, top + y, wide, high), pixel: Box::new(controls) },
@@ -233,6 +238,81 @@ fn video_and_its_controls_lie_on_planes_as_they_are() {
             "{told:#}"
         );
     }
+}
+
+/// Of a frame of which only planes' buffers are new, Smithay is not asked.
+#[test]
+fn frames_that_are_new_only_on_planes_are_flipped_and_right() {
+    let outcome = guest(
+        r#"begin vkms-overlays 2
+        heapwright-paint --size 300x180 --still --shm --frames 5 --linger 120 >/dev/null & still=$!
+        shows 1
+        now() { # COUNT: waits until the last frame shows so many surfaces; nobody need draw another
+            until heapwright msg frames --last 1 --json >newest &&
+                [ $(grep -o '"zero_copy"' newest | wc -l) = $1 ] && grep -q '"presented_us": [0-9]' newest; do
+                kill -0 $session || exit 9
+                sleep 0.05
+            done
+        }
+        play() { # NAME ARGUMENTS: a film to its end, with controls that change now and then
+            name=$1; shift
+            heapwright-video --size 640x480 --controls-every 7 --linger 60 --json "$@" >$name.json & player=$!
+            until_said $name.json
+            # The last picture may still be on its way when the one before it is told.
+            sleep 0.5
+            heapwright msg frames --last 96 --json >$name.all
+            stage $name
+        }
+        play film --frames 160
+        # Something else changes: all is drawn again, over what was flipped.
+        heapwright-paint --size 200x100 --still --until stop >panel.out & panel=$!
+        shows 4
+        sleep 1
+        stage panel
+        touch stop; wait $panel
+        now 3
+        stage after
+        kill $player; wait $player
+        now 1
+        heapwright-paint --size 640x480 --buffers 2 --frames 120 --linger 60 --json >two.json & paint=$!
+        until_said two.json
+        heapwright msg frames --last 96 --json >two.all
+        kill $paint; wait $paint
+        end"#,
+    );
+    let flipped = |name: &str| {
+        let told = report(&outcome, &format!("{name}.all"));
+        let frames = told["outputs"][0]["frames"].as_array().cloned().unwrap_or_default();
+        let of_film: Vec<_> = frames
+            .iter()
+            .filter(|frame| {
+                frame["surfaces"]
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|surface| surface["damage_pixels"].as_u64() > Some(0)))
+            })
+            .collect();
+        (of_film.iter().filter(|frame| frame["flipped"] == true).count(), of_film.len())
+    };
+    for name in ["film", "two"] {
+        let (flipped, all) = flipped(name);
+        assert!(all > 60 && flipped * 10 > all * 9, "{name}: {flipped} of {all}\n{}", outcome.tail());
+    }
+    let told = report(&outcome, "film.json");
+    for part in ["video", "controls"] {
+        let part = &told[part];
+        assert_eq!(part["released_early"], 0, "{told:#}");
+        assert_eq!(part["zero_copy"], part["presented"], "{told:#}");
+    }
+    let two = report(&outcome, "two.json");
+    assert_eq!((&two["presented"], &two["released_early"]), (&120.into(), &0.into()), "{two:#}");
+    let frame = told["video"]["committed"].as_u64().unwrap_or_default() as u32 - 1;
+    let film = || film_with_controls((0, 0, 640, 480), frame, frame / 7);
+    let still = || panel(middle((300, 180)));
+    let whole = screen(film().into_iter().chain([still()]));
+    for stage in ["film", "after"] {
+        assert_eq!(last_crc(&outcome, stage), Some(whole), "{stage}\n{}", outcome.tail());
+    }
+    assert_ne!(last_crc(&outcome, "panel"), Some(whole), "{}", outcome.tail());
 }
 
 #[test]

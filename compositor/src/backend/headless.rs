@@ -209,7 +209,7 @@ fn draw(state: &mut Heapwright) {
     } else {
         headless.ring.discard(frame);
     }
-    let mut feedback = Some(state.take_feedback(&output, &states));
+    let mut feedback = Some(state.take_feedback(&output));
     let timer = state.events.insert_timer(wait, move |state| {
         shown(state, &output, feedback.take());
         TimeoutAction::Drop

@@ -55,7 +55,7 @@ impl Backend {
     }
 
     /// A client has destroyed its buffer.
-    pub fn forget_buffer(&self, buffer: &WlBuffer) {
+    pub fn forget_buffer(&mut self, buffer: &WlBuffer) {
         if let Backend::Kms(kms) = self {
             kms.forget_buffer(buffer);
         }

@@ -335,6 +335,7 @@ fn tell(frame: &Frame) -> FrameNow {
         presented_us: frame.presented.map(micros),
         surfaces: frame.surfaces.iter().map(surface).collect(),
         copied_bytes: frame.copied,
+        flipped: frame.flipped,
         unlisted: frame.unlisted,
     }
 }

@@ -78,6 +78,8 @@ pub struct Frame {
     pub surfaces: Vec<Seen>,
     /// Bytes that were drawn into the output's own buffer.
     pub copied: u64,
+    /// Whether it is the frame before but for the buffers that planes read, and was given as that.
+    pub flipped: bool,
     /// Surfaces beyond [`MOST_SURFACES`].
     pub unlisted: u32,
 }
@@ -111,7 +113,7 @@ impl Ring {
         std::mem::take(&mut self.spare)
     }
 
-    /// A frame with what the last one shows, none of it damaged.
+    /// A frame with what the last one shows, none of it damaged: to be flipped.
     #[must_use]
     pub fn again(&mut self) -> Frame {
         let mut frame = self.begin();
@@ -119,6 +121,7 @@ impl Ring {
             frame.surfaces.extend(last.surfaces.iter().map(|seen| Seen { damage: 0, ..seen.clone() }));
             frame.unlisted = last.unlisted;
         }
+        frame.flipped = true;
         frame
     }
 
@@ -137,7 +140,7 @@ impl Ring {
     /// The frame went nowhere.
     pub fn discard(&mut self, mut frame: Frame) {
         frame.surfaces.clear();
-        (frame.unlisted, frame.copied) = (0, 0);
+        (frame.unlisted, frame.copied, frame.flipped) = (0, 0, false);
         self.spare = frame;
     }
 
@@ -205,6 +208,24 @@ mod tests {
         let refused = ring.begin();
         ring.discard(refused);
         assert_eq!(ring.last(9).count(), 2);
+    }
+
+    #[test]
+    fn a_flipped_frame_shows_what_the_last_did() {
+        let mut ring = Ring::default();
+        let mut frame = ring.begin();
+        frame.push(Seen { damage: 9, ..seen(1) });
+        frame.copied = 7;
+        ring.keep(frame, Duration::ZERO);
+        let again = ring.again();
+        assert_eq!(
+            again.surfaces.iter().map(|seen| (seen.surface, seen.damage)).collect::<Vec<_>>(),
+            [(1, 0)]
+        );
+        assert_eq!((again.flipped, again.copied), (true, 0));
+        ring.discard(again);
+        let next = ring.begin();
+        assert!(!next.flipped && next.surfaces.is_empty(), "a drawn one begins empty");
     }
 
     #[test]

@@ -130,5 +130,7 @@ impl Dispatch<WlSubsurface, SubsurfaceUserData> for Heapwright {
         <CompositorState as Dispatch<WlSubsurface, SubsurfaceUserData, Self>>::destroyed(
             state, client, subsurface, data,
         );
+        // It is seen no more, without a commit.
+        state.backend.schedule_all(&state.events);
     }
 }

@@ -54,6 +54,8 @@ impl CompositorHandler for Heapwright {
         self.dmabuf.surface_destroyed(surface);
         self.forget_waits(surface);
         self.waiting.forget(surface);
+        // It is seen no more, without a commit.
+        self.backend.schedule_all(&self.events);
     }
 
     fn commit(&mut self, surface: &WlSurface) {

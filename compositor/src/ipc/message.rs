@@ -231,6 +231,8 @@ pub struct FrameNow {
     pub surfaces: Vec<FrameSurface>,
     /// Bytes of pictures that were drawn into the output's own buffer; 0 where planes read all.
     pub copied_bytes: u64,
+    /// Whether it is the frame before but for the buffers that planes read, and was given as that: nothing was drawn for it.
+    pub flipped: bool,
     /// Surfaces beyond what is kept of one frame.
     pub unlisted: u32,
 }

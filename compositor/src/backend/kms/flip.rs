@@ -9,21 +9,17 @@ use std::iter;
 use smithay::{
     backend::{
         drm::{DrmDeviceFd, Framebuffer as _, PlaneDamageClips},
-        renderer::utils::{Buffer, RendererSurfaceState, RendererSurfaceStateUserData},
-    },
-    desktop::utils::{
-        OutputPresentationFeedback, surface_primary_scanout_output, take_presentation_feedback_surface_tree,
+        renderer::utils::{Buffer, CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
     },
     output::Output,
     reexports::{
         drm::control::{
             AtomicCommitFlags, Device as _, atomic::AtomicModeReq, crtc, framebuffer, plane, property,
         },
-        wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
         wayland_server::{Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
     },
     utils::{Physical, Rectangle},
-    wayland::compositor::{SurfaceData, get_parent, with_states},
+    wayland::compositor::{SurfaceData, TraversalAction, with_states, with_surface_tree_downward},
 };
 use tracing::{debug, trace};
 
@@ -79,14 +75,6 @@ struct News {
     clips: Option<PlaneDamageClips>,
 }
 
-/// A frame on its way that Smithay knows nothing of.
-#[derive(Debug)]
-pub(super) struct Flipped {
-    pub(super) feedback: OutputPresentationFeedback,
-    /// The roots of the trees in which something is new.
-    pub(super) roots: Vec<WlSurface>,
-}
-
 /// What came of a frame that was to be given so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flip {
@@ -133,21 +121,29 @@ impl Flips {
         (!surfaces.is_empty()).then_some(Flips { surfaces, lit: Vec::new() })
     }
 
-    /// Whether a commit of this surface, which changes no more than pixels, leaves the screen as it is but for planes.
+    /// Whether a commit of this surface, which changes no more than pixels of it and of those below it in the tree, leaves the
+    /// screen as it is but for planes.
     pub(super) fn allow(&self, surface: &WlSurface, output: &Output) -> bool {
+        let mut all = true;
+        with_surface_tree_downward(
+            surface,
+            (),
+            |_, _, ()| TraversalAction::DoChildren(()),
+            |surface, data, ()| all &= self.allow_one(surface, data, output),
+            |_, _, ()| true,
+        );
+        all
+    }
+
+    fn allow_one(&self, surface: &WlSurface, data: &SurfaceData, output: &Output) -> bool {
         if self.surfaces.iter().any(|on_plane| on_plane.surface == *surface) {
             return true;
         }
-        with_states(surface, |data| {
-            let Some(before) = frames::before(data, output) else { return true };
-            let state =
-                data.data_map.get::<RendererSurfaceStateUserData>().and_then(|state| state.lock().ok());
-            let same = |state: &RendererSurfaceState| {
-                state.current_commit() == before.commit
-                    && state.buffer().is_some_and(|buffer| buffer.id() == before.buffer)
-            };
-            state.is_some_and(|state| same(&state))
-        })
+        let Some(before) = frames::before(data, output) else { return true };
+        let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else { return false };
+        let Ok(state) = state.lock() else { return false };
+        state.current_commit() == before.commit
+            && state.buffer().is_some_and(|buffer| buffer.id() == before.buffer)
     }
 
     /// Which plane shows what; `None` where that can't be told.
@@ -196,8 +192,12 @@ impl Flips {
                 let state = data.data_map.get::<RendererSurfaceStateUserData>()?.lock().ok()?;
                 let buffer = state.buffer()?;
                 if state.current_commit() == before.commit {
-                    // A buffer that came without damage is Smithay's business.
+                    // A buffer that came without damage is Smithay's business,
                     return (buffer.id() == before.buffer).then_some(None);
+                }
+                if !is_seen(&state, before.commit) {
+                    // and so is one that is damaged only where it is not seen: what was flipped must have news for it.
+                    return None;
                 }
                 let framebuffer = framebuffer(&head.exporter, &before.buffer, buffer, lit.framebuffer)?;
                 let fd = head.compositor.surface().device_fd();
@@ -242,12 +242,16 @@ fn framebuffer(
     made.into_iter().find(|made| made.format() == was.format())
 }
 
+/// Whether something of the damage is seen.
+fn is_seen(state: &RendererSurfaceState, since: CommitCounter) -> bool {
+    let (Some(view), Some(size)) = (state.view(), state.buffer_size()) else { return false };
+    let (scale, transform) = (f64::from(state.buffer_scale()), state.buffer_transform());
+    let seen = view.src.to_buffer(scale, transform, &size.to_f64());
+    state.damage_since(Some(since)).iter().any(|part| part.to_f64().overlaps(seen))
+}
+
 /// The damage as a plane takes it; none if it is all of the buffer.
-fn clips(
-    fd: &DrmDeviceFd,
-    state: &RendererSurfaceState,
-    since: smithay::backend::renderer::utils::CommitCounter,
-) -> Option<PlaneDamageClips> {
+fn clips(fd: &DrmDeviceFd, state: &RendererSurfaceState, since: CommitCounter) -> Option<PlaneDamageClips> {
     let size = state.buffer_size()?.to_buffer(state.buffer_scale(), state.buffer_transform());
     let whole = Rectangle::from_size(size);
     let damage = state.damage_since(Some(since));
@@ -289,7 +293,6 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
     trace!(output = head.output.name(), planes = news.len(), "flipped");
     head.pace.submitted();
     let output = head.output.clone();
-    let mut roots: Vec<WlSurface> = Vec::new();
     let mut held = Vec::new();
     let mut surfaces = Vec::new();
     for News { at, before, buffer, framebuffer, .. } in news {
@@ -299,10 +302,6 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
         }
         held.push((before, (buffer.id(), (buffer, Some(framebuffer)))));
         surfaces.push((on_plane.index, on_plane.surface.clone()));
-        let root = root_of(&on_plane.surface);
-        if !roots.contains(&root) {
-            roots.push(root);
-        }
     }
     head.held.replaced(held);
     head.flips = Some(flips);
@@ -310,39 +309,11 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
         let Some(seen) = record.surfaces.get_mut(index) else { continue };
         with_states(&surface, |data| state.record_again(data, &output, seen));
     }
-    let feedback = state.feedback_of(&roots, &output);
+    let feedback = state.take_feedback(&output);
     let now = state.clock.now().into();
     if let Some(head) = state.backend.head(crtc) {
-        head.flipped = Some(Flipped { feedback, roots });
+        head.flipped = Some(feedback);
         head.ring.keep(record, now);
     }
     Flip::Done
-}
-
-fn root_of(surface: &WlSurface) -> WlSurface {
-    let mut root = surface.clone();
-    while let Some(parent) = get_parent(&root) {
-        root = parent;
-    }
-    root
-}
-
-impl Heapwright {
-    /// Takes the presentation feedback of these trees, which `output` shows as it did.
-    fn feedback_of(&self, roots: &[WlSurface], output: &Output) -> OutputPresentationFeedback {
-        let mut feedback = OutputPresentationFeedback::new(output);
-        let kind = |_: &WlSurface, data: &SurfaceData| match frames::before(data, output) {
-            Some(before) if before.zero_copy => Kind::ZeroCopy,
-            _ => Kind::empty(),
-        };
-        for root in roots.iter().filter(|root| self.waiting.may_wait(root)) {
-            take_presentation_feedback_surface_tree(
-                root,
-                &mut feedback,
-                surface_primary_scanout_output,
-                kind,
-            );
-        }
-        feedback
-    }
 }

@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use super::{
     super::Backend,
     card,
-    flip::{Flip, Flipped, Flips, flip},
+    flip::{Flip, Flips, flip},
     setback::Reason,
 };
 use crate::{
@@ -153,7 +153,7 @@ fn compose(state: &mut Heapwright, crtc: crtc::Handle) {
         at_next_refresh(state, crtc, &output);
         return;
     }
-    let feedback = state.take_feedback(&output, &states);
+    let feedback = state.take_feedback(&output);
     let Backend::Kms(kms) = &mut state.backend else { return };
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
     match head.compositor.queue_frame(Some(feedback)) {
@@ -270,7 +270,6 @@ fn draw_if_dirty(state: &mut Heapwright, crtc: crtc::Handle) {
 
 /// A frame has reached the screen.
 pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option<DrmEventMetadata>) {
-    let now = state.clock.now();
     let Backend::Kms(kms) = &mut state.backend else { return };
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
     let output = head.output.clone();
@@ -282,24 +281,22 @@ pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option
         Some(_) => Kind::Vsync | Kind::HwClock | Kind::HwCompletion,
         None => Kind::Vsync,
     };
+    let at = hardware.unwrap_or_else(|| state.clock.now());
     let sequence = metadata.map_or(0, |metadata| u64::from(metadata.sequence));
-    head.ring.presented(hardware.unwrap_or(now).into());
+    head.ring.presented(at.into());
     head.held.shown();
-    let (flipped, roots) = match head.flipped.take() {
-        Some(Flipped { feedback, roots }) => (Ok(Some(Some(feedback))), Some(roots)),
-        None => (head.compositor.frame_submitted(), None),
+    let submitted = match head.flipped.take() {
+        Some(feedback) => Ok(Some(Some(feedback))),
+        None => head.compositor.frame_submitted(),
     };
-    match flipped {
+    match submitted {
         Ok(feedback) => {
             if let Some(mut feedback) = feedback.flatten() {
-                feedback.presented(hardware.unwrap_or(now), Refresh::fixed(period(&output)), sequence, kind);
+                feedback.presented(at, Refresh::fixed(period(&output)), sequence, kind);
             }
         }
         Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
     }
-    match roots {
-        Some(roots) => roots.iter().for_each(|root| state.send_frames_of(root, &output, now)),
-        None => state.send_frames(&output, now),
-    }
+    state.send_frames(&output, at);
     draw_if_dirty(state, crtc);
 }

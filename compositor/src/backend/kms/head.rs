@@ -21,7 +21,7 @@ use smithay::{
 use super::{
     super::pace::Pace,
     cursor_plane::CursorPlane,
-    flip::{Flipped, Flips, Names},
+    flip::{Flips, Names},
     held::Held,
     setback::Setback,
 };
@@ -58,8 +58,8 @@ pub(super) struct Head {
     pub(super) whole: bool,
     /// How the next frame can be given if nothing has.
     pub(super) flips: Option<Flips>,
-    /// The frame on its way, if it was given so.
-    pub(super) flipped: Option<Flipped>,
+    /// The presentation feedback of the frame on its way, if it was given so: Smithay knows nothing of it.
+    pub(super) flipped: Option<OutputPresentationFeedback>,
     /// Planes and properties, once needed.
     pub(super) names: Vec<Names>,
     /// Clients' buffers that planes read, and framebuffers that nobody else keeps.

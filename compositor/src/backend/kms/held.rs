@@ -21,9 +21,14 @@ impl<N: PartialEq + Clone, T: Clone> Held<N, T> {
 
     /// A frame is on its way that differs from the one on the screen only in these, each in the place of the named one.
     pub(super) fn replaced(&mut self, news: Vec<(N, (N, T))>) {
-        let stays = |(name, _): &&(N, T)| !news.iter().any(|(before, _)| before == name);
-        let mut next: Vec<_> = self.shown.iter().filter(stays).cloned().collect();
-        next.extend(news.into_iter().map(|(_, new)| new));
+        let mut next = self.shown.clone();
+        for (before, new) in news {
+            // One for each: a thing may be shown twice.
+            match next.iter_mut().find(|(name, _)| *name == before) {
+                Some(old) => *old = new,
+                None => next.push(new),
+            }
+        }
         self.queued(next);
     }
 
@@ -57,6 +62,11 @@ mod tests {
         frames.replaced(vec![(2, named(2))]);
         frames.shown();
         assert!(held(0) && held(2), "drawn into anew and shown again");
+        frames.replaced(vec![(0, named(2))]);
+        frames.shown();
+        frames.replaced(vec![(2, named(3))]);
+        frames.shown();
+        assert!(held(2) && held(3), "it was shown twice, and is still shown once");
         frames.queued(vec![named(3)]);
         frames.shown();
         frames.shown();

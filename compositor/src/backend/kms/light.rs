@@ -297,9 +297,9 @@ pub(super) fn take_down(state: &mut Heapwright, mut head: Head, dark: bool) {
             debug!(output = head.output.name(), %error, "screen was not cleared");
         }
     }
-    let Head { output, global, compositor, .. } = head;
-    // With it goes the presentation feedback of its last frames, as discarded, and what it holds of clients' buffers.
-    drop(compositor);
+    let Head { output, global, compositor, flipped, held, .. } = head;
+    // With them goes the presentation feedback of its last frames, as discarded, and what it holds of clients' buffers.
+    drop((compositor, flipped, held));
     state.forget_output(&output);
     outputs::withdraw(state, global);
 }

@@ -194,9 +194,12 @@ impl Kms {
     }
 
     /// A client has destroyed its buffer.
-    pub(super) fn forget_buffer(&self, buffer: &WlBuffer) {
-        if let Some(stand_ins) = &self.stand_ins {
-            stand_ins.forget(buffer);
+    pub(super) fn forget_buffer(&mut self, buffer: &WlBuffer) {
+        if self.stand_ins.as_ref().is_some_and(|stand_ins| stand_ins.forget(buffer)) {
+            // Smithay and the renderer let go of its memory when they draw.
+            for head in self.heads.values_mut() {
+                head.whole = true;
+            }
         }
     }
 
