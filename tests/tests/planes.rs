@@ -315,6 +315,47 @@ fn frames_that_are_new_only_on_planes_are_flipped_and_right() {
     assert_ne!(last_crc(&outcome, "panel"), Some(whole), "{}", outcome.tail());
 }
 
+/// The controls are shown with a commit of their window, which is not on a plane and has nothing new itself.
+#[test]
+fn what_comes_with_its_parents_commit_is_drawn_while_others_are_flipped() {
+    let outcome = guest(
+        r#"begin vkms-overlays 2
+        heapwright-video --size 400x300 --paused --controls-every 5 --until stop --linger 60 --json >paused.json & player=$!
+        shows 2
+        heapwright-paint --size 200x100 --still --until stop1 >/dev/null & first=$!
+        shows 3
+        heapwright-paint --size 200x100 --still --until stop1 >/dev/null & second=$!
+        shows 4
+        # All others wait until the two have been on planes for a while.
+        until [ $(heapwright msg frames --last 10 --json | grep -c '"flipped": true') -ge 7 ]; do
+            kill -0 $session || exit 9
+            sleep 0.1
+        done
+        sleep 1
+        touch stop
+        until_said paused.json
+        sleep 0.5
+        heapwright msg frames --last 96 --json >paused.all
+        stage paused
+        touch stop1; wait $first $second
+        kill $player; wait $player
+        end"#,
+    );
+    let all = report(&outcome, "paused.all");
+    let frames = all["outputs"][0]["frames"].as_array().cloned().unwrap_or_default();
+    // A frame that is drawn for another reason would draw it, too.
+    let flipped = frames.iter().rev().take_while(|frame| frame["flipped"] == true).count();
+    assert!(flipped > 5, "{flipped} of {}\n{}", frames.len(), outcome.tail());
+    assert_eq!(plane_of(&outcome, "paused", "NV12"), None, "{}", outcome.tail());
+    let told = report(&outcome, "paused.json");
+    let last = told["video"]["committed"].as_u64().unwrap_or_default() as u32 - 1;
+    assert!(last > 30, "{told:#}");
+    let paused = film_with_controls(middle((400, 300)), 0, last / 5);
+    let corners = [(0, 0, 200, 100), (SCREEN.0 - 200, 0, 200, 100)].map(panel);
+    let whole = screen(corners.into_iter().chain(paused));
+    assert_eq!(last_crc(&outcome, "paused"), Some(whole), "{told:#}\n{}", outcome.tail());
+}
+
 #[test]
 fn video_without_a_plane_is_composed_to_the_same_picture_of_now() {
     let outcome = guest(

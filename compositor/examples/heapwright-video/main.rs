@@ -61,6 +61,9 @@ pub struct Args {
     /// Show the first picture again and again.
     #[arg(long)]
     pub still: bool,
+    /// Show one picture, once: only the controls change, together with commits of the window that bring no buffer.
+    #[arg(long, conflicts_with_all = ["no_controls", "toggle"])]
+    pub paused: bool,
     /// Ask for no buffers: XRGB in `wl_shm`.
     #[arg(long)]
     pub shm: bool,

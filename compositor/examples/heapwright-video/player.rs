@@ -74,7 +74,9 @@ pub fn run(args: &Args, done: impl FnOnce(&Told) -> std::io::Result<()>) -> Resu
         let subcompositor: wl_subcompositor::WlSubcompositor = globals.bind(&handle, 1..=1, ())?;
         let above = compositor.create_surface(&handle, ());
         let subsurface = subcompositor.get_subsurface(&above, &surface, &handle, ());
-        subsurface.set_desync();
+        if !args.paused {
+            subsurface.set_desync();
+        }
         Some((above, subsurface))
     };
     let mut fallback = args.shm.then(|| "asked for with --shm".to_owned());
@@ -388,8 +390,9 @@ impl Player<'_> {
     /// Shows the next picture, and with it the controls, if it is their turn.
     fn show_video(&mut self, client: &mut Client) -> Result<(), Failed> {
         let committed = client.video.report.committed;
-        let frame = if self.args.still { 0 } else { committed as u32 };
-        if client.video.free(frame).is_none() {
+        let frame = if self.args.still || self.args.paused { 0 } else { committed as u32 };
+        let paused = self.args.paused && client.video.report.committed_of_these > 0;
+        if !paused && client.video.free(frame).is_none() {
             return Ok(());
         }
         if let Some((surface, _)) = &self.controls {
@@ -399,6 +402,10 @@ impl Player<'_> {
             if !shown || every.is_some_and(|every| committed % every == 0) {
                 self.show(&mut client.controls, Which::Controls, surface, change)?;
             }
+        }
+        if paused {
+            self.commit(&mut client.video, Which::Video, &self.surface);
+            return Ok(());
         }
         self.show(&mut client.video, Which::Video, &self.surface, frame)
     }
@@ -417,13 +424,18 @@ impl Player<'_> {
         (slot.busy, slot.commit) = (true, commit);
         surface.attach(Some(&slot.wl), 0, 0);
         surface.damage_buffer(0, 0, i32::MAX, i32::MAX);
+        self.commit(part, which, surface);
+        part.report.committed_of_these += 1;
+        Ok(())
+    }
+
+    fn commit(&self, part: &mut Part, which: Which, surface: &WlSurface) {
+        let commit = part.report.committed + 1;
         surface.frame(&self.handle, which);
         let feedback = self.presentation.feedback(surface, &self.handle, which);
         part.sent.push(Sent { feedback, at: Instant::now(), commit });
         surface.commit();
         part.due = false;
         part.report.committed = commit;
-        part.report.committed_of_these += 1;
-        Ok(())
     }
 }
