@@ -190,8 +190,13 @@ impl Heapwright {
             serial,
             time: event.time_msec(),
         };
+        let was_grabbed = pointer.is_grabbed();
         pointer.button(self, &event);
         pointer.frame(self);
+        if was_grabbed {
+            // It may have dismissed a popup.
+            self.backend.schedule_all(&self.events);
+        }
     }
 
     fn scroll<I: InputBackend>(&mut self, event: &I::PointerAxisEvent) {

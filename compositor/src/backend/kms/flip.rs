@@ -9,7 +9,10 @@ use std::iter;
 use smithay::{
     backend::{
         drm::{DrmDeviceFd, Framebuffer as _, PlaneDamageClips},
-        renderer::utils::{Buffer, CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
+        renderer::{
+            buffer_dimensions,
+            utils::{Buffer, CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
+        },
     },
     output::Output,
     reexports::{
@@ -18,7 +21,7 @@ use smithay::{
         },
         wayland_server::{Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
     },
-    utils::{Physical, Rectangle},
+    utils::{Buffer as BufferSpace, Physical, Rectangle, Size},
     wayland::compositor::{SurfaceData, TraversalAction, with_states, with_surface_tree_downward},
 };
 use tracing::{debug, trace};
@@ -195,13 +198,14 @@ impl Flips {
                     // A buffer that came without damage is Smithay's business,
                     return (buffer.id() == before.buffer).then_some(None);
                 }
-                if !is_seen(&state, before.commit) {
+                let size = buffer_dimensions(buffer)?;
+                if !is_seen(&state, size, before.commit) {
                     // and so is one that is damaged only where it is not seen: what was flipped must have news for it.
                     return None;
                 }
                 let framebuffer = framebuffer(&head.exporter, &before.buffer, buffer, lit.framebuffer)?;
                 let fd = head.compositor.surface().device_fd();
-                let clips = lit.names.clips.and_then(|_| clips(fd, &state, before.commit));
+                let clips = lit.names.clips.and_then(|_| clips(fd, &state, size, before.commit));
                 let (before, buffer) = (before.buffer, buffer.clone());
                 Some(Some(News { at, before, buffer, framebuffer, clips }))
             })?;
@@ -242,24 +246,29 @@ fn framebuffer(
     made.into_iter().find(|made| made.format() == was.format())
 }
 
-/// Whether something of the damage is seen.
-fn is_seen(state: &RendererSurfaceState, since: CommitCounter) -> bool {
-    let (Some(view), Some(size)) = (state.view(), state.buffer_size()) else { return false };
+/// Whether something of the damage is seen: as Smithay finds it.
+fn is_seen(state: &RendererSurfaceState, size: Size<i32, BufferSpace>, since: CommitCounter) -> bool {
+    let Some(view) = state.view() else { return false };
     let (scale, transform) = (f64::from(state.buffer_scale()), state.buffer_transform());
-    let seen = view.src.to_buffer(scale, transform, &size.to_f64());
-    state.damage_since(Some(since)).iter().any(|part| part.to_f64().overlaps(seen))
+    let place =
+        |part: &Rectangle<i32, BufferSpace>| part.to_f64().to_logical(scale, transform, &size.to_f64());
+    state.damage_since(Some(since)).iter().any(|part| place(part).overlaps(view.src))
 }
 
 /// The damage as a plane takes it; none if it is all of the buffer.
-fn clips(fd: &DrmDeviceFd, state: &RendererSurfaceState, since: CommitCounter) -> Option<PlaneDamageClips> {
-    let size = state.buffer_size()?.to_buffer(state.buffer_scale(), state.buffer_transform());
+fn clips(
+    fd: &DrmDeviceFd,
+    state: &RendererSurfaceState,
+    size: Size<i32, BufferSpace>,
+    since: CommitCounter,
+) -> Option<PlaneDamageClips> {
     let whole = Rectangle::from_size(size);
     let damage = state.damage_since(Some(since));
     if damage.iter().any(|part| part.contains_rect(whole)) {
         return None;
     }
     // Pixels of the buffer are what both sides mean.
-    let pixels = |part: Rectangle<i32, smithay::utils::Buffer>| {
+    let pixels = |part: Rectangle<i32, BufferSpace>| {
         Rectangle::<i32, Physical>::new((part.loc.x, part.loc.y).into(), (part.size.w, part.size.h).into())
     };
     let clips =

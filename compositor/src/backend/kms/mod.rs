@@ -195,8 +195,10 @@ impl Kms {
 
     /// A client has destroyed its buffer.
     pub(super) fn forget_buffer(&mut self, buffer: &WlBuffer) {
+        // The renderer lets go of its memory at the end of this round,
+        self.changed = true;
         if self.stand_ins.as_ref().is_some_and(|stand_ins| stand_ins.forget(buffer)) {
-            // Smithay and the renderer let go of its memory when they draw.
+            // and Smithay when it draws.
             for head in self.heads.values_mut() {
                 head.whole = true;
             }
