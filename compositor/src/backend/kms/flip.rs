@@ -26,7 +26,10 @@ use smithay::{
 };
 use tracing::{debug, trace};
 
-use super::{super::Backend, head::Head};
+use super::{
+    super::Backend,
+    head::{Head, property_names},
+};
 use crate::{
     frames::{self, Frame, Verdict},
     shared_memory::{ScreenExporter, ScreenFramebuffer},
@@ -48,7 +51,7 @@ struct OnPlane {
     index: usize,
     surface: WlSurface,
     /// Its plane's place in [`Flips::lit`], once asked.
-    plane: usize,
+    plane: Option<usize>,
 }
 
 /// A plane that shows something.
@@ -100,9 +103,7 @@ impl Names {
         let cursor = head.cursor.as_ref().map(|cursor| cursor.plane());
         let planes = iter::once(surface.plane()).chain(overlays).chain(cursor);
         let names = |plane| {
-            let all = surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd()));
-            let all = all.ok()?;
-            let handle = |name: &str| all.get(name).map(property::Info::handle);
+            let handle = property_names(surface, plane)?;
             Some(Names { plane, framebuffer: handle("FB_ID")?, clips: handle("FB_DAMAGE_CLIPS") })
         };
         planes.map(names).collect::<Option<_>>().unwrap_or_default()
@@ -118,7 +119,7 @@ impl Flips {
         let on_plane = |(index, surface): &(usize, WlSurface)| OnPlane {
             index: *index,
             surface: surface.clone(),
-            plane: usize::MAX,
+            plane: None,
         };
         let surfaces: Vec<_> = read.map(on_plane).collect();
         (!surfaces.is_empty()).then_some(Flips { surfaces, lit: Vec::new() })
@@ -177,7 +178,7 @@ impl Flips {
                 return None;
             }
             taken.push(plane);
-            on_plane.plane = plane;
+            on_plane.plane = Some(plane);
         }
         Some(())
     }
@@ -189,7 +190,7 @@ impl Flips {
             if !on_plane.surface.is_alive() {
                 return None;
             }
-            let lit = self.lit.get(on_plane.plane)?;
+            let lit = self.lit.get(on_plane.plane?)?;
             let one = with_states(&on_plane.surface, |data| {
                 let before = frames::before(data, &head.output).filter(|before| before.zero_copy)?;
                 let state = data.data_map.get::<RendererSurfaceStateUserData>()?.lock().ok()?;
@@ -219,7 +220,8 @@ impl Flips {
     fn commit(&self, fd: &DrmDeviceFd, news: &[News]) -> std::io::Result<()> {
         let mut request = AtomicModeReq::new();
         for (at, lit) in self.lit.iter().enumerate() {
-            let new = news.iter().find(|new| self.surfaces.get(new.at).is_some_and(|on| on.plane == at));
+            let new =
+                news.iter().find(|new| self.surfaces.get(new.at).is_some_and(|on| on.plane == Some(at)));
             let framebuffer = new.map_or(lit.framebuffer, |new| *new.framebuffer.as_ref());
             let value = property::Value::Framebuffer(Some(framebuffer));
             request.add_property(lit.names.plane, lit.names.framebuffer, value);
@@ -306,7 +308,7 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
     let mut surfaces = Vec::new();
     for News { at, before, buffer, framebuffer, .. } in news {
         let Some(on_plane) = flips.surfaces.get(at) else { continue };
-        if let Some(lit) = flips.lit.get_mut(on_plane.plane) {
+        if let Some(lit) = on_plane.plane.and_then(|at| flips.lit.get_mut(at)) {
             lit.framebuffer = *framebuffer.as_ref();
         }
         held.push((before, (buffer.id(), (buffer, Some(framebuffer)))));

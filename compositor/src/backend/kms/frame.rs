@@ -39,16 +39,15 @@ use crate::{
 
 /// Submits what changed on one output: drawn, or where it is but other buffers on planes, as it is.
 pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
-    let Some(head) = state.backend.head(crtc) else { return };
-    if !std::mem::take(&mut head.whole) {
-        let output = head.output.clone();
-        match flip(state, crtc) {
-            Flip::Done => return,
-            Flip::Nothing => return at_next_refresh(state, crtc, &output),
-            Flip::Cannot => {}
+    match flip(state, crtc) {
+        Flip::Done => {}
+        Flip::Nothing => {
+            let Some(head) = state.backend.head(crtc) else { return };
+            let output = head.output.clone();
+            at_next_refresh(state, crtc, &output);
         }
+        Flip::Cannot => compose(state, crtc),
     }
-    compose(state, crtc);
 }
 
 /// Draws what changed on one output and submits it.

@@ -3,7 +3,7 @@
 use smithay::{
     backend::{
         allocator::format::FormatSet,
-        drm::{DrmDeviceFd, Planes, compositor::DrmCompositor},
+        drm::{DrmDeviceFd, DrmSurface, Planes, compositor::DrmCompositor},
         renderer::{element::Id, utils::Buffer},
     },
     desktop::utils::OutputPresentationFeedback,
@@ -54,9 +54,7 @@ pub(super) struct Head {
     /// The mode that it is to have as soon as there is memory for it and for its colours, if it has less.
     pub(super) wanted: Option<Mode>,
     pub(super) pace: Pace,
-    /// Whether something has changed since the last frame that is more than the pixels of surfaces on planes.
-    pub(super) whole: bool,
-    /// How the next frame can be given if nothing has.
+    /// How the next frame can be given, while nothing has changed since the last but the pixels of surfaces on planes.
     pub(super) flips: Option<Flips>,
     /// The presentation feedback of the frame on its way, if it was given so: Smithay knows nothing of it.
     pub(super) flipped: Option<OutputPresentationFeedback>,
@@ -86,6 +84,16 @@ pub(super) struct Overlay {
     place: [property::Handle; 4],
 }
 
+/// What the kernel calls a plane's properties, by their names.
+pub(super) fn property_names(
+    surface: &DrmSurface,
+    plane: plane::Handle,
+) -> Option<impl Fn(&str) -> Option<property::Handle>> {
+    let properties =
+        surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd())).ok()?;
+    Some(move |name: &str| properties.get(name).map(property::Info::handle))
+}
+
 /// The planes that Smithay puts elements on, in the order in which it tries them.
 fn overlays(compositor: &Compositor, planes: &Planes) -> Vec<Overlay> {
     let surface = compositor.surface();
@@ -96,9 +104,7 @@ fn overlays(compositor: &Compositor, planes: &Planes) -> Vec<Overlay> {
         planes.overlay.iter().map(|plane| (plane.zpos.unwrap_or_default(), plane.handle)).collect();
     planes.sort_by_key(|(zpos, _)| std::cmp::Reverse(*zpos));
     let names = |plane: plane::Handle| {
-        let properties = surface.get_properties(plane).and_then(|set| set.as_hashmap(surface.device_fd()));
-        let properties = properties.ok()?;
-        let handle = |name: &str| properties.get(name).map(property::Info::handle);
+        let handle = property_names(surface, plane)?;
         let place = [handle("CRTC_X")?, handle("CRTC_Y")?, handle("CRTC_W")?, handle("CRTC_H")?];
         Some(Overlay { plane, place })
     };
@@ -135,7 +141,6 @@ impl Head {
             cursor,
             wanted: None,
             pace: Pace::default(),
-            whole: true,
             flips: None,
             flipped: None,
             names: Vec::new(),
@@ -151,15 +156,14 @@ impl Head {
     /// Anything may have changed. Returns whether a draw must be queued now.
     #[must_use]
     pub(super) fn changed(&mut self) -> bool {
-        self.whole = true;
+        self.flips = None;
         self.pace.changed()
     }
 
     /// A commit has changed this surface's pixels and nothing else. Returns whether a draw must be queued now.
     #[must_use]
     pub(super) fn pixels_changed(&mut self, surface: &WlSurface) -> bool {
-        let as_they_are = |flips: &Flips| flips.allow(surface, &self.output);
-        self.whole |= !self.flips.as_ref().is_some_and(as_they_are);
+        self.flips.take_if(|flips| !flips.allow(surface, &self.output));
         self.pace.changed()
     }
 

@@ -200,7 +200,7 @@ impl Kms {
         if self.stand_ins.as_ref().is_some_and(|stand_ins| stand_ins.forget(buffer)) {
             // and Smithay when it draws.
             for head in self.heads.values_mut() {
-                head.whole = true;
+                head.flips = None;
             }
         }
     }
