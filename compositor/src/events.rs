@@ -24,7 +24,10 @@ use smithay::reexports::{
         self, EventLoop, EventSource, InsertError, LoopHandle, RegistrationToken,
         timer::{TimeoutAction, Timer},
     },
-    wayland_server::{Display, DisplayHandle, backend::InitError},
+    wayland_server::{
+        Display, DisplayHandle,
+        backend::{ClientId, InitError, ObjectId},
+    },
 };
 
 use crate::{backend::kms, state::Heapwright};
@@ -43,15 +46,18 @@ struct Shared {
     work: RefCell<VecDeque<Work>>,
     /// When timers are due; of those that were taken out early, too.
     due: RefCell<BinaryHeap<Reverse<Instant>>>,
+    /// Of those who spoke when clients were heard last.
+    expected: RefCell<Vec<ObjectId>>,
     ended: Cell<bool>,
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { work, due, ended } = &*self.shared;
+        let Shared { work, due, expected, ended } = &*self.shared;
         f.debug_struct("Events")
             .field("work", &work.borrow().len())
             .field("timers", &due.borrow().len())
+            .field("expected", &expected.borrow().len())
             .field("ended", ended)
             .finish_non_exhaustive()
     }
@@ -103,6 +109,21 @@ impl Events {
     /// Calls back when what is being done is done, before the next wait.
     pub fn insert_idle(&self, work: impl FnOnce(&mut Heapwright) + 'static) {
         self.shared.work.borrow_mut().push_back(Box::new(work));
+    }
+
+    /// The client of this object has spoken: most likely, it does so next time, too.
+    pub fn expect(&self, object: ObjectId) {
+        self.shared.expected.borrow_mut().push(object);
+    }
+
+    /// The one client that is expected to speak, if there is one; from then on, nobody is.
+    fn take_expected(&self, display: &DisplayHandle) -> Option<ClientId> {
+        let mut expected = self.shared.expected.borrow_mut();
+        let mut expected = expected.drain(..);
+        let first = expected.next()?;
+        let is_one = expected.all(|other| other.same_client_as(&first));
+        let client = is_one.then(|| display.get_client(first).ok()).flatten()?;
+        Some(client.id())
     }
 
     /// Ends the loop after this round.
@@ -198,7 +219,9 @@ impl Loop {
     /// # Errors
     /// Waiting failed, or one of calloop's sources.
     pub fn turn(&mut self, wait: Option<Duration>, state: &mut Heapwright) -> calloop::Result<()> {
-        let patience = [wait, self.events.patience()].into_iter().flatten().min();
+        let waits_until = state.backend.waits_until();
+        let left = waits_until.map(|until| until.saturating_sub(state.clock.now().into()));
+        let patience = [wait, self.events.patience(), left].into_iter().flatten().min();
         let mut ready = match self.wait(patience, state) {
             Ok(ready) => ready,
             Err(Errno::INTR) => Ready::default(),
@@ -207,12 +230,16 @@ impl Loop {
         // Nothing tells that a timer is due, but that there was no patience left; the clock is not free.
         if ready == Ready::default() || patience == Some(Duration::ZERO) {
             ready.others |= self.events.timers_are_due();
+            if waits_until.is_some() {
+                state.backend.schedule_due(&self.events, state.clock.now().into());
+            }
         }
+        let expected = ready.clients.then(|| self.events.take_expected(&self.display.handle())).flatten();
         if ready.frames {
             kms::read_events(state);
         }
         if ready.clients {
-            self.display.dispatch_clients(state)?;
+            self.hear(expected, state)?;
         }
         if ready.others {
             self.calloop.dispatch(Some(Duration::ZERO), state)?;
@@ -221,6 +248,18 @@ impl Loop {
             work(state);
         }
         state.after_turn(ready.others);
+        Ok(())
+    }
+
+    /// Takes what clients have said. It takes two system calls to ask who has; not if the one that is expected to has.
+    fn hear(&mut self, expected: Option<ClientId>, state: &mut Heapwright) -> io::Result<()> {
+        if let Some(client) = expected {
+            // What others have said is heard in the next round.
+            if self.display.backend().dispatch_single_client(state, client).is_ok_and(|heard| heard > 0) {
+                return Ok(());
+            }
+        }
+        self.display.dispatch_clients(state)?;
         Ok(())
     }
 

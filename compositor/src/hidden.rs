@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use smithay::{
-    desktop::utils::with_surfaces_surface_tree, reexports::calloop::timer::TimeoutAction,
-    wayland::compositor::SurfaceAttributes,
-};
+use smithay::{desktop::utils::with_surfaces_surface_tree, reexports::calloop::timer::TimeoutAction};
 use tracing::warn;
 
-use crate::state::Heapwright;
+use crate::{state::Heapwright, waiting::waits_for_callback};
 
 /// A hidden surface gets a frame callback this often, so that it does not hang, and no oftener.
 pub const PACE: Duration = Duration::from_millis(995);
@@ -21,11 +18,7 @@ impl Heapwright {
         }
         let timer = self.events.insert_timer(PACE, |state| {
             state.hidden_awaited = false;
-            let outputs: Vec<_> = state.space.outputs().cloned().collect();
-            let now = state.clock.now();
-            for output in outputs {
-                state.send_frames(&output, now);
-            }
+            state.tell_hidden(state.clock.now().into());
             state.look_after_hidden();
             TimeoutAction::Drop
         });
@@ -39,8 +32,7 @@ impl Heapwright {
         let mut waits = false;
         self.for_each_waiting_tree(|tree| {
             with_surfaces_surface_tree(tree, |_, data| {
-                let mut attributes = data.cached_state.get::<SurfaceAttributes>();
-                waits |= !attributes.current().frame_callbacks.is_empty();
+                waits |= waits_for_callback(data);
             });
         });
         waits

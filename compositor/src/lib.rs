@@ -36,6 +36,7 @@ pub mod aims;
 pub mod app;
 pub mod arrow;
 pub mod backend;
+pub mod callbacks;
 pub mod cli;
 pub mod client;
 pub mod counted;

@@ -1,7 +1,5 @@
 //! From windows to elements, and the news of a finished frame back to clients.
 
-use std::time::Duration;
-
 use smithay::{
     backend::renderer::{
         element::{
@@ -13,7 +11,7 @@ use smithay::{
     desktop::{
         PopupManager, Space, Window,
         utils::{
-            OutputPresentationFeedback, send_frames_surface_tree, surface_primary_scanout_output,
+            OutputPresentationFeedback, surface_primary_scanout_output,
             take_presentation_feedback_surface_tree, update_surface_primary_scanout_output,
             with_surfaces_surface_tree,
         },
@@ -23,7 +21,7 @@ use smithay::{
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
         wayland_server::protocol::wl_surface::WlSurface,
     },
-    utils::{Logical, Monotonic, Physical, Point, Rectangle, Scale, Time},
+    utils::{Logical, Physical, Point, Rectangle, Scale},
 };
 use tracing::debug;
 
@@ -31,7 +29,6 @@ use crate::{
     aims::is_to_follow,
     cursor::Cursor,
     frames::{self, Drawn, Frame, Role},
-    hidden,
     picture::Picture,
     state::Heapwright,
     tree::window_elements,
@@ -237,15 +234,6 @@ impl Heapwright {
             );
         });
         feedback
-    }
-
-    /// Tells clients that now is a good time to draw the next frame.
-    pub fn send_frames(&self, output: &Output, now: Time<Monotonic>) {
-        let now: Duration = now.into();
-        self.for_each_waiting_tree(|tree| {
-            send_frames_surface_tree(tree, output, now, Some(hidden::PACE), surface_primary_scanout_output);
-            self.waiting.told(tree);
-        });
     }
 }
 

@@ -3,10 +3,23 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use smithay::{
-    desktop::utils::with_surfaces_surface_tree,
     reexports::wayland_server::{Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
-    wayland::{compositor::SurfaceAttributes, presentation::PresentationFeedbackCachedState},
+    wayland::{
+        compositor::{SurfaceAttributes, SurfaceData},
+        presentation::PresentationFeedbackCachedState,
+    },
 };
+
+/// Whether a frame callback of the surface waits for a frame to go with.
+pub fn waits_for_callback(data: &SurfaceData) -> bool {
+    !data.cached_state.get::<SurfaceAttributes>().current().frame_callbacks.is_empty()
+}
+
+/// Whether a frame callback or presentation feedback of the surface does.
+pub fn waits(data: &SurfaceData) -> bool {
+    let mut feedback = data.cached_state.get::<PresentationFeedbackCachedState>();
+    waits_for_callback(data) || !feedback.current().callbacks.is_empty()
+}
 
 /// Trees of surfaces, by their root, in which a frame callback or presentation feedback may wait. None is missing.
 #[derive(Debug, Default)]
@@ -37,16 +50,9 @@ impl Waiting {
         self.0.borrow().is_empty()
     }
 
-    /// News has gone to the tree: looks whether anything in it still waits.
-    pub fn told(&self, root: &WlSurface) {
-        let mut waits = false;
-        with_surfaces_surface_tree(root, |_, data| {
-            let mut attributes = data.cached_state.get::<SurfaceAttributes>();
-            waits |= !attributes.current().frame_callbacks.is_empty();
-            let mut feedback = data.cached_state.get::<PresentationFeedbackCachedState>();
-            waits |= !feedback.current().callbacks.is_empty();
-        });
-        if !waits {
+    /// News has gone to the tree, and this is whether anything in it [still waits](waits).
+    pub fn looked(&self, root: &WlSurface, still: bool) {
+        if !still {
             self.0.borrow_mut().remove(&root.id());
         }
     }

@@ -412,7 +412,7 @@ impl Window<'_> {
         for rows in style.changed(height, before, frame) {
             self.surface.damage_buffer(0, rows.start as i32, width as i32, rows.len() as i32);
         }
-        self.surface.frame(&self.handle, ());
+        self.surface.frame(&self.handle, commit);
         let feedback = self.presentation.feedback(&self.surface, &self.handle, ());
         client.sent.push(Sent { feedback, at: Instant::now(), commit });
         let late = match &mut self.points {

@@ -108,16 +108,17 @@ impl Dispatch<xdg_toplevel::XdgToplevel, ()> for Client {
     }
 }
 
-impl Dispatch<wl_callback::WlCallback, ()> for Client {
+impl Dispatch<wl_callback::WlCallback, u64> for Client {
     fn event(
         client: &mut Self,
         _: &wl_callback::WlCallback,
         _: wl_callback::Event,
-        (): &(),
+        commit: &u64,
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
         client.frame_due = true;
+        client.report.told_early += u64::from(client.sent.iter().any(|sent| sent.commit == *commit));
     }
 }
 

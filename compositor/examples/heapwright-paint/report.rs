@@ -43,6 +43,8 @@ pub struct Report {
     pub zero_copy: u64,
     /// Frames that were replaced before they were shown.
     pub discarded: u64,
+    /// Frame callbacks that came before it was known what became of their frames: right only for what is not seen.
+    pub told_early: u64,
     /// Frames that the display read from the client's own buffer, which came back before a later one was shown. Right
     /// only where it was composed in the end, as when something came to lie above it.
     pub released_early: usize,

@@ -13,6 +13,7 @@ use smithay::{
     reexports::{
         calloop::timer::TimeoutAction,
         wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+        wayland_server::{Resource as _, backend::ObjectId, protocol::wl_surface::WlSurface},
     },
     utils::{Monotonic, Scale, Transform},
     wayland::presentation::Refresh,
@@ -21,6 +22,7 @@ use tracing::warn;
 
 use super::{Backend, pace::Pace};
 use crate::{
+    callbacks::Callbacks,
     counted::counted,
     events::Events,
     feedback::{Source, USUAL, device_without_display, renderer_pairs},
@@ -47,7 +49,9 @@ pub struct Headless {
     /// Frame number at which each canvas was drawn; 0 never.
     drawn: Vec<u64>,
     frames: u64,
-    pace: Pace,
+    pace: Pace<ObjectId>,
+    /// They go with the picture that is shown next.
+    callbacks: Callbacks,
     ring: Ring,
 }
 
@@ -98,6 +102,7 @@ impl Headless {
             drawn,
             frames: 0,
             pace: Pace::default(),
+            callbacks: Callbacks::default(),
             ring: Ring::default(),
         }));
         state.add_keyboard();
@@ -109,6 +114,26 @@ impl Headless {
     /// Queues a draw, unless one is on its way.
     pub fn schedule(&mut self, events: &Events) {
         if self.pace.changed() {
+            events.insert_idle(draw);
+        }
+    }
+
+    /// The same after a commit of this surface, unless others are awaited.
+    pub fn surface_committed(&mut self, events: &Events, surface: &WlSurface) {
+        if self.pace.committed(&surface.id()) {
+            events.insert_idle(draw);
+        }
+    }
+
+    /// When it has waited long enough for clients, if it does.
+    #[must_use]
+    pub fn waits_until(&self) -> Option<Duration> {
+        self.pace.waits_until()
+    }
+
+    /// Queues a draw if it has.
+    pub fn schedule_due(&mut self, events: &Events, now: Duration) {
+        if self.pace.is_due(now) {
             events.insert_idle(draw);
         }
     }
@@ -150,8 +175,12 @@ fn refresh() -> Duration {
 /// Draws what changed and waits for the refresh after it.
 fn draw(state: &mut Heapwright) {
     let pointer = state.pointer_place();
-    let Heapwright { backend: Backend::Headless(headless), space, cursor, .. } = state else { return };
+    let Heapwright { backend: Backend::Headless(headless), space, cursor, clock, .. } = state else { return };
     let headless = &mut **headless;
+    if !headless.pace.draws_now(|| clock.now().into()) {
+        return;
+    }
+    let began: Duration = clock.now().into();
     let output = headless.output.clone();
     let pointer = render::pointer_elements(&mut headless.renderer, space, cursor, pointer, &output);
     let elements = render::elements(&mut headless.renderer, space, pointer, &output);
@@ -185,6 +214,7 @@ fn draw(state: &mut Heapwright) {
     }
     headless.pace.submitted();
     let now: Duration = state.clock.now().into();
+    headless.pace.drawn(now.saturating_sub(began));
     let period = refresh();
     let wait = period - Duration::from_nanos((now.as_nanos() % period.as_nanos()) as u64);
     let mut frame = headless.ring.begin();
@@ -209,9 +239,13 @@ fn draw(state: &mut Heapwright) {
     } else {
         headless.ring.discard(frame);
     }
+    let mut callbacks = std::mem::take(&mut headless.callbacks);
     let mut feedback = Some(state.take_feedback(&output));
+    state.take_callbacks(&output, &mut callbacks);
+    let Backend::Headless(headless) = &mut state.backend else { return };
+    headless.callbacks = callbacks;
     let timer = state.events.insert_timer(wait, move |state| {
-        shown(state, &output, feedback.take());
+        shown(state, feedback.take());
         TimeoutAction::Drop
     });
     if let Err(error) = timer {
@@ -225,16 +259,20 @@ fn not_drawn(headless: &mut Headless, error: &dyn std::fmt::Display) {
 }
 
 /// A refresh has come: what was drawn is now on the screen.
-fn shown(state: &mut Heapwright, output: &Output, feedback: Option<OutputPresentationFeedback>) {
+fn shown(state: &mut Heapwright, feedback: Option<OutputPresentationFeedback>) {
     let now = state.clock.now();
     if let Some(mut feedback) = feedback {
         let elapsed: Duration = now.into();
         let sequence = elapsed.as_nanos() / refresh().as_nanos();
         feedback.presented::<_, Monotonic>(now, Refresh::fixed(refresh()), sequence as u64, Kind::Vsync);
     }
-    state.send_frames(output, now);
+    let now = now.into();
     let Backend::Headless(headless) = &mut state.backend else { return };
-    headless.ring.presented(now.into());
+    let told = headless.callbacks.answer(now);
+    headless.pace.told(now, refresh(), told);
+    headless.ring.presented(now);
+    state.tell_hidden(now);
+    let Backend::Headless(headless) = &mut state.backend else { return };
     if headless.pace.shown() {
         state.events.insert_idle(draw);
     } else {

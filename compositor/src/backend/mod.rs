@@ -5,7 +5,7 @@ pub mod kms;
 pub mod mode;
 pub mod pace;
 
-use std::os::fd::BorrowedFd;
+use std::{os::fd::BorrowedFd, time::Duration};
 
 use smithay::{
     backend::renderer::pixman::PixmanRenderer,
@@ -49,8 +49,28 @@ impl Backend {
     /// Which outputs show it is found when they are drawn: an output on which nothing changed submits nothing.
     pub fn surface_committed(&mut self, events: &Events, surface: &WlSurface, only_pixels: bool) {
         match self {
-            Backend::Kms(kms) if only_pixels => kms.schedule_pixels(events, surface),
-            _ => self.schedule_all(events),
+            Backend::Detached => {}
+            Backend::Headless(headless) => headless.surface_committed(events, surface),
+            Backend::Kms(kms) => kms.surface_committed(events, surface, only_pixels),
+        }
+    }
+
+    /// When the first output that waits for clients has waited long enough, in the compositor's time.
+    #[must_use]
+    pub fn waits_until(&self) -> Option<Duration> {
+        match self {
+            Backend::Detached => None,
+            Backend::Headless(headless) => headless.waits_until(),
+            Backend::Kms(kms) => kms.waits_until(),
+        }
+    }
+
+    /// Queues a draw of each output that has.
+    pub fn schedule_due(&mut self, events: &Events, now: Duration) {
+        match self {
+            Backend::Detached => {}
+            Backend::Headless(headless) => headless.schedule_due(events, now),
+            Backend::Kms(kms) => kms.schedule_due(events, now),
         }
     }
 

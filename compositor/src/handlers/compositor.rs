@@ -59,6 +59,7 @@ impl CompositorHandler for Heapwright {
     }
 
     fn commit(&mut self, surface: &WlSurface) {
+        self.events.expect(surface.id());
         on_commit_buffer_handler::<Self>(surface);
         let mut root = surface.clone();
         while let Some(parent) = get_parent(&root) {

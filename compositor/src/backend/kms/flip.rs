@@ -4,7 +4,7 @@
 //! frame before, but for the framebuffers, which are of the same formats and sizes. What it costs does not grow with what
 //! else is on the screen. Anything else that changes goes Smithay's way, and so does what the kernel refuses here.
 
-use std::iter;
+use std::{iter, time::Duration};
 
 use smithay::{
     backend::{
@@ -28,6 +28,7 @@ use tracing::{debug, trace};
 
 use super::{
     super::Backend,
+    frame::take_callbacks,
     head::{Head, property_names},
 };
 use crate::{
@@ -302,6 +303,8 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
         return Flip::Cannot;
     }
     trace!(output = head.output.name(), planes = news.len(), "flipped");
+    // Next to nothing, and the clock is not free.
+    head.pace.drawn(Duration::ZERO);
     head.pace.submitted();
     let output = head.output.clone();
     let mut held = Vec::new();
@@ -321,6 +324,7 @@ pub(super) fn flip(state: &mut Heapwright, crtc: crtc::Handle) -> Flip {
         with_states(&surface, |data| state.record_again(data, &output, seen));
     }
     let feedback = state.take_feedback(&output);
+    take_callbacks(state, crtc);
     let now = state.clock.now().into();
     if let Some(head) = state.backend.head(crtc) {
         head.flipped = Some(feedback);

@@ -1,6 +1,6 @@
 //! One frame: drawn, given to the kernel, shown.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, mem, time::Duration};
 
 use heapwright_alloc::constraints::Size;
 use smithay::{
@@ -39,6 +39,10 @@ use crate::{
 
 /// Submits what changed on one output: drawn, or where it is but other buffers on planes, as it is.
 pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
+    let Heapwright { backend, clock, .. } = state;
+    if !backend.head(crtc).is_some_and(|head| head.pace.draws_now(|| clock.now().into())) {
+        return;
+    }
     match flip(state, crtc) {
         Flip::Done => {}
         Flip::Nothing => {
@@ -53,6 +57,7 @@ pub(super) fn draw(state: &mut Heapwright, crtc: crtc::Handle) {
 /// Draws what changed on one output and submits it.
 fn compose(state: &mut Heapwright, crtc: crtc::Handle) {
     let pointer = state.pointer_place();
+    let began: Duration = state.clock.now().into();
     let Heapwright { backend: Backend::Kms(kms), space, cursor, .. } = state else { return };
     let kms = &mut **kms;
     let Some(head) = kms.heads.get_mut(&crtc) else { return };
@@ -166,8 +171,10 @@ fn compose(state: &mut Heapwright, crtc: crtc::Handle) {
             head.name_overlays(on_overlays);
             frames::name_overlays(&mut record, &head.overlay_ids);
             let settled = state.follow_planes(&output, &surfaces, &record);
-            let now = state.clock.now().into();
+            take_callbacks(state, crtc);
+            let now: Duration = state.clock.now().into();
             if let Some(head) = state.backend.head(crtc) {
+                head.pace.drawn(now.saturating_sub(began));
                 if settled && stood_for {
                     head.flips = Flips::new(&surfaces, &record);
                 }
@@ -187,12 +194,29 @@ fn period(output: &Output) -> Duration {
     Duration::from_nanos(1_000_000_000_000 / millihertz as u64)
 }
 
+/// What waits for the frame just given goes with it.
+pub(super) fn take_callbacks(state: &mut Heapwright, crtc: crtc::Handle) {
+    let Some(head) = state.backend.head(crtc) else { return };
+    let (output, mut callbacks) = (head.output.clone(), mem::take(&mut head.callbacks));
+    state.take_callbacks(&output, &mut callbacks);
+    if let Some(head) = state.backend.head(crtc) {
+        head.callbacks = callbacks;
+    }
+}
+
+/// A refresh has come: who waits for it may draw.
+fn refreshed(state: &mut Heapwright, crtc: crtc::Handle, at: Duration) {
+    let Some(head) = state.backend.head(crtc) else { return };
+    let told = head.callbacks.answer(at);
+    head.pace.told(at, period(&head.output), told);
+    state.tell_hidden(at);
+}
+
 fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) {
+    take_callbacks(state, crtc);
     wait_then(state, crtc, period(output), |state, crtc| {
-        let Backend::Kms(kms) = &state.backend else { return };
-        let Some(output) = kms.heads.get(&crtc).map(|head| head.output.clone()) else { return };
-        let now = state.clock.now();
-        state.send_frames(&output, now);
+        let now = state.clock.now().into();
+        refreshed(state, crtc, now);
     });
 }
 
@@ -228,9 +252,9 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle, reason: Reason, why: &str) 
         let _queued_later = head.changed();
         if head.setback.is_known() {
             // Clients go on, slowly: what they free may be what is missing.
-            let output = head.output.clone();
-            let now = state.clock.now();
-            state.send_frames(&output, now);
+            take_callbacks(state, crtc);
+            let now = state.clock.now().into();
+            refreshed(state, crtc, now);
         }
     });
 }
@@ -296,6 +320,6 @@ pub(super) fn shown(state: &mut Heapwright, crtc: crtc::Handle, metadata: Option
         }
         Err(error) => debug!(output = output.name(), %error, "frame was shown, but the next was not queued"),
     }
-    state.send_frames(&output, at);
+    refreshed(state, crtc, at.into());
     draw_if_dirty(state, crtc);
 }

@@ -11,6 +11,7 @@ use smithay::{
     reexports::{
         drm::control::{Device as _, Mode, connector, plane, property},
         wayland_server::{
+            Resource as _,
             backend::{GlobalId, ObjectId},
             protocol::wl_surface::WlSurface,
         },
@@ -26,6 +27,7 @@ use super::{
     setback::Setback,
 };
 use crate::{
+    callbacks::Callbacks,
     frames::{self, Lit, Ring},
     memory::ScreenAllocator,
     shared_memory::{ScreenExporter, ScreenFramebuffer},
@@ -53,7 +55,9 @@ pub(super) struct Head {
     pub(super) cursor: Option<CursorPlane>,
     /// The mode that it is to have as soon as there is memory for it and for its colours, if it has less.
     pub(super) wanted: Option<Mode>,
-    pub(super) pace: Pace,
+    pub(super) pace: Pace<ObjectId>,
+    /// They go with the frame on its way.
+    pub(super) callbacks: Callbacks,
     /// How the next frame can be given, while nothing has changed since the last but the pixels of surfaces on planes.
     pub(super) flips: Option<Flips>,
     /// The presentation feedback of the frame on its way, if it was given so: Smithay knows nothing of it.
@@ -141,6 +145,7 @@ impl Head {
             cursor,
             wanted: None,
             pace: Pace::default(),
+            callbacks: Callbacks::default(),
             flips: None,
             flipped: None,
             names: Vec::new(),
@@ -160,11 +165,12 @@ impl Head {
         self.pace.changed()
     }
 
-    /// A commit has changed this surface's pixels and nothing else. Returns whether a draw must be queued now.
+    /// A commit of this surface may have changed anything; with `only_pixels`, its pixels and nothing else. Returns whether a
+    /// draw must be queued now.
     #[must_use]
-    pub(super) fn pixels_changed(&mut self, surface: &WlSurface) -> bool {
-        self.flips.take_if(|flips| !flips.allow(surface, &self.output));
-        self.pace.changed()
+    pub(super) fn committed(&mut self, surface: &WlSurface, only_pixels: bool) -> bool {
+        self.flips.take_if(|flips| !(only_pixels && flips.allow(surface, &self.output)));
+        self.pace.committed(&surface.id())
     }
 
     /// Asks the kernel which plane shows what, if that is not what it was: Smithay does not say.

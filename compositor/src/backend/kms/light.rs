@@ -297,7 +297,9 @@ pub(super) fn take_down(state: &mut Heapwright, mut head: Head, dark: bool) {
             debug!(output = head.output.name(), %error, "screen was not cleared");
         }
     }
-    let Head { output, global, compositor, flipped, held, .. } = head;
+    let Head { output, global, compositor, flipped, held, mut callbacks, .. } = head;
+    // They are elsewhere now, or go on slowly.
+    callbacks.answer(state.clock.now().into());
     // With them goes the presentation feedback of its last frames, as discarded, and what it holds of clients' buffers.
     drop((compositor, flipped, held));
     state.forget_output(&output);

@@ -25,6 +25,7 @@ use std::{
     collections::HashMap,
     os::fd::{AsFd as _, BorrowedFd},
     path::Path,
+    time::Duration,
 };
 
 use heapwright_alloc::{devices::Monitor, heaps::Root};
@@ -179,9 +180,20 @@ impl Kms {
         std::mem::take(&mut self.changed)
     }
 
-    /// Queues a draw where a commit that has changed this surface's pixels, and nothing else, may show.
-    pub(super) fn schedule_pixels(&mut self, events: &Events, surface: &WlSurface) {
-        self.schedule(events, |head| head.pixels_changed(surface));
+    /// Queues a draw where a commit of this surface may show; with `only_pixels`, it has changed its pixels and nothing else.
+    pub(super) fn surface_committed(&mut self, events: &Events, surface: &WlSurface, only_pixels: bool) {
+        self.changed |= !only_pixels;
+        self.schedule(events, |head| head.committed(surface, only_pixels));
+    }
+
+    /// When the first output that waits for clients has waited long enough.
+    pub(super) fn waits_until(&self) -> Option<Duration> {
+        self.heads.values().filter_map(|head| head.pace.waits_until()).min()
+    }
+
+    /// Queues a draw of each that has.
+    pub(super) fn schedule_due(&mut self, events: &Events, now: Duration) {
+        self.schedule(events, |head| head.pace.is_due(now));
     }
 
     fn schedule(&mut self, events: &Events, mut changed: impl FnMut(&mut Head) -> bool) {
