@@ -26,7 +26,12 @@ use crate::{
 pub struct Callbacks(Vec<(ObjectId, WlCallback)>);
 
 impl Callbacks {
-    /// Answers them: the frame was shown at `time`. Returns whom it told, each surface once.
+    /// These go with the same frame.
+    pub fn append(&mut self, mut others: Callbacks) {
+        self.0.append(&mut others.0);
+    }
+
+    /// Answers them: the frame was shown at `time`. Returns whom it told, once for callbacks that came together.
     pub fn answer(&mut self, time: Duration) -> Vec<ObjectId> {
         let mut told = Vec::with_capacity(self.0.len());
         for (surface, callback) in self.0.drain(..) {
@@ -64,36 +69,43 @@ impl LastTold {
 
 impl Heapwright {
     /// Takes along what waits for the frame of `output` that was just given to the display, or found to be as the last.
-    pub fn take_callbacks(&self, output: &Output, callbacks: &mut Callbacks) {
-        self.for_each_waiting_tree(|tree| {
-            let mut still = false;
-            with_surfaces_surface_tree(tree, |surface, data| {
-                if surface_primary_scanout_output(surface, data).as_ref() == Some(output) {
-                    callbacks.take(surface, data);
-                }
-                still |= waits(data);
-            });
-            self.waiting.looked(tree, still);
-        });
+    #[must_use]
+    pub fn take_callbacks(&self, output: &Output) -> Callbacks {
+        self.take_callbacks_of(|surface, data| {
+            surface_primary_scanout_output(surface, data).as_ref() == Some(output)
+        })
     }
 
     /// Tells those whom no output shows that they may draw, each of them now and then.
     pub fn tell_hidden(&self, now: Duration) {
-        if self.waiting.is_empty() {
-            return;
+        if !self.waiting.is_empty() {
+            self.take_callbacks_of(|surface, data| {
+                self.is_hidden(surface, data) && waits_for_callback(data) && LastTold::again(data, now)
+            })
+            .answer(now);
         }
+    }
+
+    /// Whether no output shows the surface.
+    pub(crate) fn is_hidden(&self, surface: &WlSurface, data: &SurfaceData) -> bool {
+        // One that has gone while the surface was nowhere is remembered.
+        let is_there = |output: &Output| self.space.outputs().any(|there| there == output);
+        surface_primary_scanout_output(surface, data).is_none_or(|output| !is_there(&output))
+    }
+
+    /// Takes those of some surfaces.
+    pub(crate) fn take_callbacks_of(&self, which: impl Fn(&WlSurface, &SurfaceData) -> bool) -> Callbacks {
         let mut callbacks = Callbacks::default();
         self.for_each_waiting_tree(|tree| {
             let mut still = false;
             with_surfaces_surface_tree(tree, |surface, data| {
-                let hidden = surface_primary_scanout_output(surface, data).is_none();
-                if hidden && waits_for_callback(data) && LastTold::again(data, now) {
+                if which(surface, data) {
                     callbacks.take(surface, data);
                 }
                 still |= waits(data);
             });
             self.waiting.looked(tree, still);
         });
-        callbacks.answer(now);
+        callbacks
     }
 }

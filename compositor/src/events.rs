@@ -46,9 +46,21 @@ struct Shared {
     work: RefCell<VecDeque<Work>>,
     /// When timers are due; of those that were taken out early, too.
     due: RefCell<BinaryHeap<Reverse<Instant>>>,
-    /// Of those who spoke when clients were heard last.
-    expected: RefCell<Vec<ObjectId>>,
+    /// Who committed when clients were heard last.
+    expected: RefCell<Expected>,
     ended: Cell<bool>,
+}
+
+/// Who is likely to speak next.
+#[derive(Debug, Default)]
+enum Expected {
+    /// It is not known.
+    #[default]
+    Nobody,
+    /// The client of this object.
+    One(ObjectId),
+    /// More than one.
+    Many,
 }
 
 impl fmt::Debug for Events {
@@ -57,7 +69,7 @@ impl fmt::Debug for Events {
         f.debug_struct("Events")
             .field("work", &work.borrow().len())
             .field("timers", &due.borrow().len())
-            .field("expected", &expected.borrow().len())
+            .field("expected", &expected.borrow())
             .field("ended", ended)
             .finish_non_exhaustive()
     }
@@ -111,19 +123,22 @@ impl Events {
         self.shared.work.borrow_mut().push_back(Box::new(work));
     }
 
-    /// The client of this object has spoken: most likely, it does so next time, too.
+    /// The client of this object has committed: most likely, it is the next to speak, too.
     pub fn expect(&self, object: ObjectId) {
-        self.shared.expected.borrow_mut().push(object);
+        let mut expected = self.shared.expected.borrow_mut();
+        *expected = match std::mem::take(&mut *expected) {
+            Expected::Nobody => Expected::One(object),
+            Expected::One(other) if other.same_client_as(&object) => Expected::One(other),
+            Expected::One(_) | Expected::Many => Expected::Many,
+        };
     }
 
     /// The one client that is expected to speak, if there is one; from then on, nobody is.
     fn take_expected(&self, display: &DisplayHandle) -> Option<ClientId> {
-        let mut expected = self.shared.expected.borrow_mut();
-        let mut expected = expected.drain(..);
-        let first = expected.next()?;
-        let is_one = expected.all(|other| other.same_client_as(&first));
-        let client = is_one.then(|| display.get_client(first).ok()).flatten()?;
-        Some(client.id())
+        match self.shared.expected.take() {
+            Expected::One(object) => Some(display.get_client(object).ok()?.id()),
+            Expected::Nobody | Expected::Many => None,
+        }
     }
 
     /// Ends the loop after this round.
@@ -167,6 +182,8 @@ pub struct Loop {
     calloop: EventLoop<'static, Heapwright>,
     display: Display<Heapwright>,
     events: Events,
+    /// In the last round clients had spoken, and only one was heard.
+    heard_one: bool,
 }
 
 /// Why there is no event loop.
@@ -188,7 +205,7 @@ impl Loop {
     pub fn new() -> Result<Self, LoopError> {
         let calloop = EventLoop::try_new()?;
         let events = Events { handle: calloop.handle(), shared: Rc::default() };
-        Ok(Loop { calloop, display: Display::new()?, events })
+        Ok(Loop { calloop, display: Display::new()?, events, heard_one: false })
     }
 
     /// To add to the loop.
@@ -235,6 +252,9 @@ impl Loop {
             }
         }
         let expected = ready.clients.then(|| self.events.take_expected(&self.display.handle())).flatten();
+        // Others may wait since the last round.
+        let expected = expected.filter(|_| !self.heard_one);
+        self.heard_one = false;
         if ready.frames {
             kms::read_events(state);
         }
@@ -256,6 +276,7 @@ impl Loop {
         if let Some(client) = expected {
             // What others have said is heard in the next round.
             if self.display.backend().dispatch_single_client(state, client).is_ok_and(|heard| heard > 0) {
+                self.heard_one = true;
                 return Ok(());
             }
         }

@@ -11,9 +11,9 @@ use crate::{state::Heapwright, waiting::waits_for_callback};
 pub const PACE: Duration = Duration::from_millis(995);
 
 impl Heapwright {
-    /// Nothing is to be drawn now: sees to it that those who wait for a callback all the same get one in a while.
+    /// Nothing is to be drawn now: sees to it that hidden ones who wait for a callback get one in a while.
     pub fn look_after_hidden(&mut self) {
-        if self.hidden_awaited || !self.anybody_waits() {
+        if self.hidden_awaited || !self.hidden_wait() {
             return;
         }
         let timer = self.events.insert_timer(PACE, |state| {
@@ -28,11 +28,11 @@ impl Heapwright {
         }
     }
 
-    fn anybody_waits(&self) -> bool {
+    fn hidden_wait(&self) -> bool {
         let mut waits = false;
         self.for_each_waiting_tree(|tree| {
-            with_surfaces_surface_tree(tree, |_, data| {
-                waits |= waits_for_callback(data);
+            with_surfaces_surface_tree(tree, |surface, data| {
+                waits |= self.is_hidden(surface, data) && waits_for_callback(data);
             });
         });
         waits

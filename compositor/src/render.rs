@@ -201,7 +201,14 @@ impl Heapwright {
                     output,
                     data,
                     drawn.states,
-                    default_primary_scanout_output_compare,
+                    |now, now_state, other, other_state| {
+                        // One that has gone while the surface was nowhere is remembered.
+                        if self.space.outputs().any(|there| there == now) {
+                            default_primary_scanout_output_compare(now, now_state, other, other_state)
+                        } else {
+                            other
+                        }
+                    },
                 );
                 let role = if surface == tree { role } else { Role::Subsurface };
                 if !self.record((surface, data), role, output, drawn, frame) {

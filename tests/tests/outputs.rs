@@ -172,6 +172,31 @@ fn a_second_display_is_lit_and_windows_go_to_it_when_theirs_is_pulled() {
 }
 
 #[test]
+fn a_window_that_was_hidden_while_its_display_was_pulled_moves_on_the_next() {
+    let outcome = two_connectors(
+        r#"
+        frames_on() { # OUTPUT: whether the last frames show the window
+            [ $(heapwright msg frames --output $1 --last 20 --json | grep -c '"damage_pixels": [1-9]') = 20 ]
+        }
+        start --away away
+        wait_for 'frames on 1' frames_on Virtual-1
+        touch away
+        wait_for 'no window' eval '! heapwright msg surfaces | grep -q window'
+        plug 1
+        wait_for 'the second display' outputs 'Virtual-1 Virtual-2 '
+        pull 0
+        wait_for 'the second display alone' outputs 'Virtual-2 '
+        rm away
+        wait_for 'the window on the second display' direct_on Virtual-2 1024x768
+        # One frame a second is not enough.
+        wait_for 'frames on 2' frames_on Virtual-2
+        finish"#,
+    );
+    let paint = report(&outcome, "paint.json");
+    assert!(paint["presented"].as_u64() >= Some(40), "{paint}");
+}
+
+#[test]
 fn a_session_outlives_its_only_display_and_shows_the_right_picture_on_the_next() {
     let outcome = two_connectors(
         r#"

@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     os::fd::{AsFd as _, OwnedFd},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -286,6 +287,7 @@ impl Window<'_> {
             if client.frame_due {
                 self.paint(client)?;
             }
+            self.stay_away(queue, client)?;
             let before = client.report.presented;
             turn(queue, client, args.patience(), "a frame")?;
             client.given_back.settle();
@@ -310,6 +312,22 @@ impl Window<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Has no window as long as that is wanted.
+    fn stay_away(&mut self, queue: &mut EventQueue<Client>, client: &mut Client) -> Result<(), Failed> {
+        let Some(file) = self.args.away.as_ref().filter(|file| file.exists()) else { return Ok(()) };
+        self.surface.attach(None, 0, 0);
+        self.surface.commit();
+        while file.exists() {
+            queue.roundtrip(client)?;
+            // Nobody tells that a file has gone.
+            thread::sleep(Duration::from_millis(50));
+        }
+        client.configured = false;
+        self.surface.commit();
+        until(queue, client, self.args.patience(), "another configure", |client| client.configured)?;
+        self.paint(client)
     }
 
     /// The size that the window has now.

@@ -47,6 +47,9 @@ pub struct Args {
     /// End once there is a file of this name, however many frames were presented.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["frames", "stay"])]
     pub until: Option<PathBuf>,
+    /// Take the window off the screen as long as there is a file of this name, and put it there again.
+    #[arg(long, value_name = "FILE")]
+    pub away: Option<PathBuf>,
     /// Give up when no frame comes for this many seconds.
     #[arg(long, default_value_t = 10)]
     pub patience: u64,

@@ -118,7 +118,7 @@ impl Headless {
         }
     }
 
-    /// The same after a commit of this surface, unless others are awaited.
+    /// The same after a commit of this surface.
     pub fn surface_committed(&mut self, events: &Events, surface: &WlSurface) {
         if self.pace.committed(&surface.id()) {
             events.insert_idle(draw);
@@ -198,11 +198,14 @@ fn draw(state: &mut Heapwright) {
         let result = tracker.render_output(renderer, &mut target, age, &counted, BACKGROUND)?;
         Ok::<_, OutputDamageTrackerError<PixmanError>>((result.damage.is_some(), result.states))
     });
-    let (changed, states) = match drawn {
-        Ok(Ok(drawn)) => drawn,
-        // One client's bad buffer spoils a frame, not the session: the next change is drawn anew.
-        Ok(Err(error)) => return not_drawn(headless, &error),
-        Err(error) => return not_drawn(headless, &error),
+    // One client's bad buffer spoils a frame, not the session: the next change is drawn anew.
+    let drawn = drawn.map_err(|error| error.to_string());
+    let (changed, states) = match drawn.and_then(|drawn| drawn.map_err(|error| error.to_string())) {
+        Ok(drawn) => drawn,
+        Err(error) => {
+            warn!(error, "a frame was not drawn");
+            return wait_for_refresh(state, &output, None);
+        }
     };
     if changed {
         headless.frames += 1;
@@ -212,11 +215,8 @@ fn draw(state: &mut Heapwright) {
             headless.kept = Some(back);
         }
     }
-    headless.pace.submitted();
     let now: Duration = state.clock.now().into();
     headless.pace.drawn(now.saturating_sub(began));
-    let period = refresh();
-    let wait = period - Duration::from_nanos((now.as_nanos() % period.as_nanos()) as u64);
     let mut frame = headless.ring.begin();
     frame.copied = copied.get();
     let drawn = Drawn {
@@ -239,11 +239,23 @@ fn draw(state: &mut Heapwright) {
     } else {
         headless.ring.discard(frame);
     }
-    let mut callbacks = std::mem::take(&mut headless.callbacks);
-    let mut feedback = Some(state.take_feedback(&output));
-    state.take_callbacks(&output, &mut callbacks);
+    let feedback = state.take_feedback(&output);
+    wait_for_refresh(state, &output, Some(feedback));
+}
+
+/// Waits for the next refresh; who waits for it then hears of it.
+fn wait_for_refresh(
+    state: &mut Heapwright,
+    output: &Output,
+    mut feedback: Option<OutputPresentationFeedback>,
+) {
+    let callbacks = state.take_callbacks(output);
+    let now: Duration = state.clock.now().into();
     let Backend::Headless(headless) = &mut state.backend else { return };
-    headless.callbacks = callbacks;
+    headless.callbacks.append(callbacks);
+    headless.pace.submitted();
+    let period = refresh();
+    let wait = period - Duration::from_nanos((now.as_nanos() % period.as_nanos()) as u64);
     let timer = state.events.insert_timer(wait, move |state| {
         shown(state, feedback.take());
         TimeoutAction::Drop
@@ -251,11 +263,6 @@ fn draw(state: &mut Heapwright) {
     if let Err(error) = timer {
         warn!(%error, "no clock for the headless output");
     }
-}
-
-fn not_drawn(headless: &mut Headless, error: &dyn std::fmt::Display) {
-    warn!(%error, "a frame was not drawn");
-    headless.pace.nothing();
 }
 
 /// A refresh has come: what was drawn is now on the screen.

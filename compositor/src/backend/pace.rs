@@ -15,11 +15,12 @@
 
 use std::time::Duration;
 
-/// A frame is given this much before the refresh that is to show it, beside the time that drawing takes: for the kernel, and for
-/// waking up.
-const MARGIN: Duration = Duration::from_millis(2);
+/// A frame is given this much before the refresh that is to show it, beside the time that drawing takes: for waking up, for the
+/// kernel, and for the blanking, at the end of which a refresh is told but at whose start the display takes the frame (1.7 ms of
+/// 1080p at 24 Hz).
+const MARGIN: Duration = Duration::from_millis(4);
 
-/// Who has not answered after so many refreshes is awaited no more: clients at 15 Hz still are.
+/// Who has not answered after so many refreshes is awaited no more; at 60 Hz, clients at 15 Hz still are.
 const ROUNDS: u8 = 4;
 
 /// The frame clock of one output, for which clients' surfaces are known as `K`. Pure: the backend does what the answers say.
@@ -29,6 +30,8 @@ pub struct Pace<K> {
     state: State,
     /// Who was told to draw and has not, and for how many refreshes they are still awaited.
     awaited: Vec<(K, u8)>,
+    /// Who has drawn for the next frame while this one is on its way.
+    ahead: Vec<K>,
     /// When the refresh comes for which is drawn now; long ago if the screen stands still.
     next: Duration,
     /// Until then there is time whatever drawing takes: to draw for each client alone takes longer.
@@ -57,6 +60,7 @@ impl<K> Default for Pace<K> {
         Pace {
             state: State::Idle,
             awaited: Vec::new(),
+            ahead: Vec::new(),
             next: Duration::ZERO,
             least: Duration::ZERO,
             effort: Duration::ZERO,
@@ -64,7 +68,7 @@ impl<K> Default for Pace<K> {
     }
 }
 
-impl<K: PartialEq> Pace<K> {
+impl<K: Clone + PartialEq> Pace<K> {
     /// Something changed. Returns whether a draw must be queued now.
     #[must_use]
     pub fn changed(&mut self) -> bool {
@@ -85,6 +89,9 @@ impl<K: PartialEq> Pace<K> {
     #[must_use]
     pub fn committed(&mut self, by: &K) -> bool {
         self.awaited.retain(|(awaited, _)| awaited != by);
+        if matches!(self.state, State::Pending { .. }) && !self.ahead.contains(by) {
+            self.ahead.push(by.clone());
+        }
         if self.awaited.is_empty() && matches!(self.state, State::Awaiting(_)) {
             self.state = State::Queued;
             return true;
@@ -96,6 +103,10 @@ impl<K: PartialEq> Pace<K> {
     /// [`committed`](Self::committed) or [`is_due`](Self::is_due) say so.
     #[must_use]
     pub fn draws_now(&mut self, now: impl FnOnce() -> Duration) -> bool {
+        if self.state != State::Queued {
+            // An older draw has done it.
+            return false;
+        }
         if self.awaited.is_empty() {
             return true;
         }
@@ -141,6 +152,12 @@ impl<K: PartialEq> Pace<K> {
         self.state = State::Idle;
     }
 
+    /// When the next refresh comes, where one comes every `period`.
+    #[must_use]
+    pub fn next_refresh(&self, now: Duration, period: Duration) -> Duration {
+        if self.next > now { self.next } else { now + period }
+    }
+
     /// These were told at a refresh that they may draw; the next comes a `period` later.
     pub fn told(&mut self, at: Duration, period: Duration, whom: impl IntoIterator<Item = K>) {
         (self.next, self.least) = (at + period, at + period / 4);
@@ -148,7 +165,8 @@ impl<K: PartialEq> Pace<K> {
             *rounds -= 1;
             *rounds > 0
         });
-        for one in whom {
+        let ahead = std::mem::take(&mut self.ahead);
+        for one in whom.into_iter().filter(|one| !ahead.contains(one)) {
             self.awaited.retain(|(awaited, _)| *awaited != one);
             self.awaited.push((one, ROUNDS));
         }
@@ -157,7 +175,7 @@ impl<K: PartialEq> Pace<K> {
     /// The frame reached the screen. Returns whether a draw must be queued now.
     #[must_use]
     pub fn shown(&mut self) -> bool {
-        let dirty = self.state == State::Pending { dirty: true };
+        let State::Pending { dirty } = self.state else { return false };
         self.state = if dirty { State::Queued } else { State::Idle };
         dirty
     }
@@ -220,7 +238,7 @@ mod tests {
         assert_eq!(pace.waits_until(), Some(ms(116) - MARGIN));
         assert!(!pace.committed(&3));
         assert!(!pace.changed(), "what else changes waits as well");
-        assert!(!pace.is_due(ms(113)));
+        assert!(!pace.is_due(ms(111)));
         assert!(pace.committed(&2));
         assert_eq!(pace.waits_until(), None);
         assert!(pace.draws_now(|| panic!("all are there")));
@@ -256,6 +274,43 @@ mod tests {
             assert!(!pace.shown());
         }
         assert_eq!(awaited, ROUNDS);
+    }
+
+    #[test]
+    fn who_has_drawn_already_is_not_awaited() {
+        let mut pace = told(&[]);
+        assert!(pace.committed(&1));
+        assert!(pace.draws_now(|| ms(101)));
+        pace.submitted();
+        assert!(!pace.committed(&1), "a frame is on its way");
+        pace.told(ms(116), PERIOD, [1]);
+        assert!(pace.shown());
+        assert!(pace.draws_now(|| panic!("what it drew last is there")));
+        pace.submitted();
+        pace.told(ms(132), PERIOD, [1, 2]);
+        assert!(!pace.shown());
+        assert!(pace.committed(&2));
+        assert!(!pace.draws_now(|| ms(133)), "now it is");
+    }
+
+    #[test]
+    fn a_draw_that_another_has_done_is_none_and_what_is_not_pending_is_not_shown() {
+        let mut pace = Pace::<u32>::default();
+        assert!(pace.changed());
+        assert!(!pace.shown(), "of a frame from before");
+        assert!(pace.draws_now(|| ms(1)));
+        pace.submitted();
+        assert!(!pace.draws_now(|| ms(2)), "it is on its way");
+        assert!(!pace.shown());
+        assert!(!pace.draws_now(|| ms(2)), "there is nothing to draw");
+    }
+
+    #[test]
+    fn a_wait_for_the_next_refresh_ends_with_it() {
+        let pace = told(&[1]);
+        assert_eq!(pace.next_refresh(ms(110), PERIOD), ms(116));
+        assert_eq!(pace.next_refresh(ms(116), PERIOD), ms(132));
+        assert_eq!(pace.next_refresh(ms(900), PERIOD), ms(916), "whenever that is, after a rest");
     }
 
     #[test]

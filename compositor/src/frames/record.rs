@@ -10,7 +10,7 @@ use smithay::{
         },
         utils::{CommitCounter, RendererSurfaceState, RendererSurfaceStateUserData},
     },
-    output::Output,
+    output::{Output, WeakOutput},
     reexports::wayland_server::{
         Resource as _,
         backend::ObjectId,
@@ -83,7 +83,8 @@ struct Last(RefCell<Vec<LastShown>>);
 /// How one output showed a surface last.
 #[derive(Debug)]
 struct LastShown {
-    output: Output,
+    /// Does not keep one that has gone.
+    output: WeakOutput,
     verdict: Verdict,
     commit: CommitCounter,
     buffer: ObjectId,
@@ -96,7 +97,7 @@ struct LastShown {
 #[must_use]
 pub fn shown(data: &SurfaceData) -> Vec<(Output, Verdict)> {
     let Some(last) = data.data_map.get::<Last>() else { return Vec::new() };
-    last.0.borrow().iter().map(|last| (last.output.clone(), last.verdict)).collect()
+    last.0.borrow().iter().filter_map(|last| Some((last.output.upgrade()?, last.verdict))).collect()
 }
 
 /// How an output showed a surface last, for who shows it again as it was.
@@ -237,6 +238,7 @@ impl Heapwright {
         data.data_map.insert_if_missing(Last::default);
         let Some(last) = data.data_map.get::<Last>() else { return false };
         let mut last = last.0.borrow_mut();
+        last.retain(|last| last.output.is_alive());
         let before = last.iter().position(|last| last.output == *output).map(|index| last.swap_remove(index));
         let Some(buffer) = state.buffer() else { return false };
         let since = before.as_ref().map(|last| last.commit);
@@ -256,7 +258,7 @@ impl Heapwright {
         let damage = damaged(&state, since);
         if verdict != Verdict::Hidden {
             last.push(LastShown {
-                output: output.clone(),
+                output: output.downgrade(),
                 verdict,
                 commit: state.current_commit(),
                 buffer: buffer.id(),

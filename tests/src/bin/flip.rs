@@ -2,9 +2,10 @@
 
 use std::{
     error::Error,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
-    process::ExitCode,
+    process::{Child, Command, ExitCode},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -39,6 +40,36 @@ struct Cli {
     /// Say `presented N` on standard error at every so many flips.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     tell: u64,
+    /// Before each flip, tell another process of the last, and wait for its word: what no compositor can do without.
+    #[arg(long)]
+    told: bool,
+}
+
+/// A process that answers each word with the same.
+struct Echo {
+    socket: UnixStream,
+    process: Child,
+}
+
+impl Echo {
+    fn start() -> io::Result<Self> {
+        let (socket, theirs) = UnixStream::pair()?;
+        let (input, output) = (OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs));
+        Ok(Echo { socket, process: Command::new("cat").stdin(input).stdout(output).spawn()? })
+    }
+
+    /// A frame callback and presentation feedback are as long as this.
+    fn answer(&mut self) -> io::Result<()> {
+        let mut word = [0; 80];
+        self.socket.write_all(&word)?;
+        poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], None)?;
+        self.socket.read_exact(&mut word)
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        drop(self.socket);
+        self.process.wait().map(drop)
+    }
 }
 
 fn main() -> ExitCode {
@@ -125,6 +156,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     device.set_crtc(crtc, turn.next(), (0, 0), &[connector.handle()], Some(mode))?;
 
     let end = Instant::now() + Duration::from_secs(cli.stay);
+    let mut echo = cli.told.then(Echo::start).transpose()?;
     let (mut presented, mut first, mut last) = (0_u64, 0.0, 0.0);
     while Instant::now() < end {
         let next = turn.next().ok_or("no buffers")?;
@@ -140,6 +172,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
                 }
             }
         }
+        if let Some(echo) = &mut echo {
+            echo.answer()?;
+        }
         presented += 1;
         if presented == 1 {
             first = last;
@@ -149,6 +184,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
             let _ = writeln!(io::stderr().lock(), "presented {presented}");
         }
     }
+    echo.map_or(Ok(()), Echo::end)?;
     let report = json!({
         "path": "page flips", "heap": made.resolution.heap, "size": cli.size.to_string(), "presented": presented,
         "zero_copy": presented, "fps": (presented - 1) as f64 * 1e3 / (last - first), "first_presented_ms": first,

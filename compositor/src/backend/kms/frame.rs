@@ -1,6 +1,6 @@
 //! One frame: drawn, given to the kernel, shown.
 
-use std::{cell::Cell, mem, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use heapwright_alloc::constraints::Size;
 use smithay::{
@@ -190,17 +190,19 @@ fn compose(state: &mut Heapwright, crtc: crtc::Handle) {
 }
 
 fn period(output: &Output) -> Duration {
-    let millihertz = output.current_mode().map_or(60_000, |mode| mode.refresh.max(1));
+    // Drivers of some small panels tell a clock that only looks like one.
+    let told = output.current_mode().map(|mode| mode.refresh).filter(|millihertz| *millihertz >= 10_000);
+    let millihertz = told.unwrap_or(60_000);
     Duration::from_nanos(1_000_000_000_000 / millihertz as u64)
 }
 
 /// What waits for the frame just given goes with it.
 pub(super) fn take_callbacks(state: &mut Heapwright, crtc: crtc::Handle) {
     let Some(head) = state.backend.head(crtc) else { return };
-    let (output, mut callbacks) = (head.output.clone(), mem::take(&mut head.callbacks));
-    state.take_callbacks(&output, &mut callbacks);
+    let output = head.output.clone();
+    let callbacks = state.take_callbacks(&output);
     if let Some(head) = state.backend.head(crtc) {
-        head.callbacks = callbacks;
+        head.callbacks.append(callbacks);
     }
 }
 
@@ -214,10 +216,10 @@ fn refreshed(state: &mut Heapwright, crtc: crtc::Handle, at: Duration) {
 
 fn at_next_refresh(state: &mut Heapwright, crtc: crtc::Handle, output: &Output) {
     take_callbacks(state, crtc);
-    wait_then(state, crtc, period(output), |state, crtc| {
-        let now = state.clock.now().into();
-        refreshed(state, crtc, now);
-    });
+    let now = state.clock.now().into();
+    let Some(head) = state.backend.head(crtc) else { return };
+    let next = head.pace.next_refresh(now, period(output));
+    wait_then(state, crtc, next - now, move |state, crtc| refreshed(state, crtc, next));
 }
 
 /// There was no frame (another session holds the display, or memory is short): try again, soon at first.
@@ -264,7 +266,7 @@ fn wait_then(
     state: &mut Heapwright,
     crtc: crtc::Handle,
     wait: Duration,
-    then: fn(&mut Heapwright, crtc::Handle),
+    mut then: impl FnMut(&mut Heapwright, crtc::Handle) + 'static,
 ) {
     let Some(head) = state.backend.head(crtc) else { return };
     head.pace.submitted();

@@ -6,7 +6,7 @@ use heapwright_tests::lab::Outcome;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::peers::{FLIP, Run, Scene, Size};
+use crate::peers::{Run, Scene, Size};
 
 /// What one peer's frame costs.
 #[derive(Debug, Clone, Serialize)]
@@ -222,10 +222,7 @@ impl Watch {
         // CLOCK_MONOTONIC, which in a guest that never sleeps is its uptime.
         let monotonic = report["clock"].as_u64() == Some(1);
         let shown = seen.started.filter(|_| monotonic);
-        let zero_copy = match run.compositor.name {
-            FLIP => 1.0,
-            _ => number("zero_copy") / number("presented").max(1.0),
-        };
+        let zero_copy = if run.is_bare() { 1.0 } else { number("zero_copy") / number("presented").max(1.0) };
         let frames_text = outcome.text(&format!("{name}.frames")).unwrap_or_default();
         let least = || (1.0 - zero_copy) * picture_bytes(&got("size"));
         Ok(Cost {

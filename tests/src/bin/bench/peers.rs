@@ -113,7 +113,7 @@ pub struct Compositor {
 const WLROOTS_MODE: &str = "wlr-randr --output Virtual-1 --mode $size";
 
 /// All that are measured. The first is what the others are compared with.
-pub const COMPOSITORS: [Compositor; 8] = [
+pub const COMPOSITORS: [Compositor; 9] = [
     Compositor {
         name: "heapwright",
         title: "heapwright",
@@ -175,6 +175,13 @@ pub const COMPOSITORS: [Compositor; 8] = [
         start: "$client",
         prepare: "",
     },
+    Compositor {
+        name: TOLD,
+        title: "bare page flips, a client told",
+        scenes: &[Scene::Heap],
+        start: "$client",
+        prepare: "",
+    },
 ];
 
 /// Those that the board's root has.
@@ -182,6 +189,9 @@ const ON_BOARD: [&str; 3] = ["heapwright", "weston-pixman", FLIP];
 
 /// The loop that flips pages and does nothing else.
 pub const FLIP: &str = "flip";
+
+/// The same, but that a client hears of each flip and has its word: no compositor can do less.
+pub const TOLD: &str = "flip-told";
 
 /// One compositor with one scene.
 #[derive(Debug, Clone, Copy)]
@@ -217,10 +227,15 @@ impl Run {
         format!("{}-{}-{}", self.compositor.name, self.scene.name(), self.round)
     }
 
+    /// Whether it is no compositor, and its own client.
+    pub fn is_bare(self) -> bool {
+        [FLIP, TOLD].contains(&self.compositor.name)
+    }
+
     /// The `path` of the client's report, where there is but one right one.
     pub fn path(self) -> Option<&'static str> {
         match self.scene {
-            _ if self.compositor.name == FLIP => Some("page flips"),
+            _ if self.is_bare() => Some("page flips"),
             Scene::Heap => Some("linux-dmabuf"),
             Scene::Negotiated => Some("negotiated"),
             Scene::Shm | Scene::Windows => Some("wl_shm"),
@@ -360,8 +375,10 @@ fn measured(runs: &[Run], size: Size, seconds: u64, display: &str) -> String {
         let Compositor { start, prepare, .. } = run.compositor;
         let name = run.name();
         // The bare loop is its own client: what is measured must be the process itself.
+        let bare = format!("exec flip --size {size} --stay {stay} --tell {TELL} $device");
         let program = match run.compositor.name {
-            FLIP => format!("exec flip --size {size} --stay {stay} --tell {TELL} $device"),
+            FLIP => bare,
+            TOLD => format!("{bare} --told"),
             _ => run.scene.client(stay),
         };
         let prepare = if size == Size::Small { "" } else { prepare };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     measure::{Measured, Outcomes},
-    peers::FLIP,
+    peers::{FLIP, TOLD},
 };
 
 /// The compositor whose frames the others' are compared with.
@@ -125,7 +125,7 @@ pub fn checks(all: &[Measured]) -> Vec<String> {
     for measured in all {
         let (title, scene, size) = (measured.title, measured.scene, &measured.size);
         let Some(cost) = measured.cost() else {
-            if [OURS, FLIP].contains(&measured.name) {
+            if [OURS, FLIP, TOLD].contains(&measured.name) {
                 wrong.push(format!("{title}, {scene} at {size} must run"));
             }
             continue;
