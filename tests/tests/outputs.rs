@@ -187,11 +187,17 @@ fn a_window_that_was_hidden_while_its_display_was_pulled_moves_on_the_next() {
         pull 0
         wait_for 'the second display alone' outputs 'Virtual-2 '
         rm away
-        wait_for 'the window on the second display' direct_on Virtual-2 1024x768
-        # One frame a second is not enough.
         wait_for 'frames on 2' frames_on Virtual-2
+        heapwright msg frames --output Virtual-2 --last 20 --json >moving
+        wait_for 'the window on the second display' direct_on Virtual-2 1024x768
         finish"#,
     );
+    let told = report(&outcome, "moving");
+    let frames = told["outputs"][0]["frames"].as_array().cloned().unwrap_or_default();
+    let given: Vec<_> = frames.iter().filter_map(|frame| frame["drawn_us"].as_u64()).collect();
+    let took = given.last().zip(given.first()).map_or(0, |(last, first)| last - first);
+    // Who is told now and then only draws one a second.
+    assert!(given.len() == 20 && took < 5_000_000, "{} frames in {took} us: {told:#}", given.len());
     let paint = report(&outcome, "paint.json");
     assert!(paint["presented"].as_u64() >= Some(40), "{paint}");
 }

@@ -144,11 +144,13 @@ impl<K: Clone + PartialEq> Pace<K> {
 
     /// A frame was submitted (or a wait for the next refresh begun).
     pub fn submitted(&mut self) {
+        self.ahead.clear();
         self.state = State::Pending { dirty: false };
     }
 
     /// Nothing was submitted and nothing will come.
     pub fn nothing(&mut self) {
+        self.ahead.clear();
         self.state = State::Idle;
     }
 
@@ -297,7 +299,7 @@ mod tests {
     fn a_draw_that_another_has_done_is_none_and_what_is_not_pending_is_not_shown() {
         let mut pace = Pace::<u32>::default();
         assert!(pace.changed());
-        assert!(!pace.shown(), "of a frame from before");
+        assert!(!pace.shown(), "of a frame from before, and the draw stays queued");
         assert!(pace.draws_now(|| ms(1)));
         pace.submitted();
         assert!(!pace.draws_now(|| ms(2)), "it is on its way");

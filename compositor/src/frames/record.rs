@@ -238,7 +238,7 @@ impl Heapwright {
         data.data_map.insert_if_missing(Last::default);
         let Some(last) = data.data_map.get::<Last>() else { return false };
         let mut last = last.0.borrow_mut();
-        last.retain(|last| last.output.is_alive());
+        last.retain(|last| self.space.outputs().any(|there| last.output == *there));
         let before = last.iter().position(|last| last.output == *output).map(|index| last.swap_remove(index));
         let Some(buffer) = state.buffer() else { return false };
         let since = before.as_ref().map(|last| last.commit);

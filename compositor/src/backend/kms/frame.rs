@@ -250,9 +250,12 @@ fn retry(state: &mut Heapwright, crtc: crtc::Handle, reason: Reason, why: &str) 
     }
     wait_then(state, crtc, wait, |state, crtc| {
         let Some(head) = state.backend.head(crtc) else { return };
-        // Draw again even if nothing else changes.
-        let _queued_later = head.changed();
-        if head.setback.is_known() {
+        let is_known = head.setback.is_known();
+        // Draw again even if nothing else changes: when this wait is over, or now if another has ended it.
+        if head.changed() {
+            state.events.insert_idle(move |state| draw(state, crtc));
+        }
+        if is_known {
             // Clients go on, slowly: what they free may be what is missing.
             take_callbacks(state, crtc);
             let now = state.clock.now().into();
