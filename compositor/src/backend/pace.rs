@@ -13,7 +13,11 @@
 //! Who draws when told (most clients that move do) would else be one refresh late for good as soon as there are two of them: the
 //! first to answer takes the next refresh, and what the second drew waits for the one after it.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    time::Duration,
+};
 
 /// A frame is given this much before the refresh that is to show it, beside the time that drawing takes: for waking up, for the
 /// kernel, and for the blanking, at the end of which a refresh is told but at whose start the display takes the frame (1.7 ms of
@@ -29,9 +33,9 @@ const ROUNDS: u8 = 4;
 pub struct Pace<K> {
     state: State,
     /// Who was told to draw and has not, and for how many refreshes they are still awaited.
-    awaited: Vec<(K, u8)>,
+    awaited: HashMap<K, u8>,
     /// Who has drawn for the next frame while this one is on its way.
-    ahead: Vec<K>,
+    ahead: HashSet<K>,
     /// When the refresh comes for which is drawn now; long ago if the screen stands still.
     next: Duration,
     /// Until then there is time whatever drawing takes: to draw for each client alone takes longer.
@@ -59,8 +63,8 @@ impl<K> Default for Pace<K> {
     fn default() -> Self {
         Pace {
             state: State::Idle,
-            awaited: Vec::new(),
-            ahead: Vec::new(),
+            awaited: HashMap::new(),
+            ahead: HashSet::new(),
             next: Duration::ZERO,
             least: Duration::ZERO,
             effort: Duration::ZERO,
@@ -68,7 +72,7 @@ impl<K> Default for Pace<K> {
     }
 }
 
-impl<K: Clone + PartialEq> Pace<K> {
+impl<K: Clone + Eq + Hash> Pace<K> {
     /// Something changed. Returns whether a draw must be queued now.
     #[must_use]
     pub fn changed(&mut self) -> bool {
@@ -88,9 +92,9 @@ impl<K: Clone + PartialEq> Pace<K> {
     /// A client has changed this. Returns whether a draw must be queued now.
     #[must_use]
     pub fn committed(&mut self, by: &K) -> bool {
-        self.awaited.retain(|(awaited, _)| awaited != by);
-        if matches!(self.state, State::Pending { .. }) && !self.ahead.contains(by) {
-            self.ahead.push(by.clone());
+        self.awaited.remove(by);
+        if matches!(self.state, State::Pending { .. }) {
+            self.ahead.insert(by.clone());
         }
         if self.awaited.is_empty() && matches!(self.state, State::Awaiting(_)) {
             self.state = State::Queued;
@@ -163,14 +167,13 @@ impl<K: Clone + PartialEq> Pace<K> {
     /// These were told at a refresh that they may draw; the next comes a `period` later.
     pub fn told(&mut self, at: Duration, period: Duration, whom: impl IntoIterator<Item = K>) {
         (self.next, self.least) = (at + period, at + period / 4);
-        self.awaited.retain_mut(|(_, rounds)| {
+        self.awaited.retain(|_, rounds| {
             *rounds -= 1;
             *rounds > 0
         });
         let ahead = std::mem::take(&mut self.ahead);
         for one in whom.into_iter().filter(|one| !ahead.contains(one)) {
-            self.awaited.retain(|(awaited, _)| *awaited != one);
-            self.awaited.push((one, ROUNDS));
+            self.awaited.insert(one, ROUNDS);
         }
     }
 
