@@ -54,9 +54,13 @@ stage() { # NAME: proofs of what is on the screen now, and how it came there
 }
 "#;
 
-/// The CRC that is told most often in the last half of what was read. On a busy machine vkms reads a composed frame so late that
-/// the next is being drawn into the same memory, and tells a picture that never was on the screen.
 fn last_crc(outcome: &Outcome, name: &str) -> Option<u32> {
+    vkms::crcs(&outcome.text(&format!("{name}.crc")).unwrap_or_default()).last().copied()
+}
+
+/// The CRC that is told most often in the last half of what was read, of a screen that is composed again all the time: on a busy
+/// machine vkms reads a frame so late that the next is being drawn into the same memory, and tells a picture that never was there.
+fn usual_crc(outcome: &Outcome, name: &str) -> Option<u32> {
     let told = vkms::crcs(&outcome.text(&format!("{name}.crc")).unwrap_or_default());
     let (_, last) = told.split_at_checked(told.len() / 2)?;
     let often = |crc: &u32| last.iter().filter(|other| *other == crc).count();
@@ -432,10 +436,10 @@ fn what_opens_above_a_video_and_closes_leaves_the_right_picture_each_time() {
         ("after", screen(film())),
         ("empty", screen([])),
     ] {
-        assert_eq!(last_crc(&composed, stage), Some(wanted), "{stage}, composed\n{}", composed.tail());
+        assert_eq!(usual_crc(&composed, stage), Some(wanted), "{stage}, composed\n{}", composed.tail());
         assert_eq!(last_crc(&outcome, stage), Some(wanted), "{stage}\n{}", outcome.tail());
     }
-    assert_eq!(last_crc(&outcome, "crowded"), last_crc(&composed, "crowded"), "{}", outcome.tail());
+    assert_eq!(usual_crc(&outcome, "crowded"), usual_crc(&composed, "crowded"), "{}", outcome.tail());
     for stage in ["alone", "after"] {
         let video = plane_of(&outcome, stage, "NV12");
         assert!(video.is_some_and(|plane| plane.starts_with("primary ")), "{stage}\n{}", outcome.tail());
